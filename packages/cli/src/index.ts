@@ -1,1 +1,1 @@
-export {};
+export type { Course } from './demo/course.ts';

@@ -1,1 +1,22 @@
-export {};
+export { systemClock, type Clock } from './clock.ts';
+export type { Phase, ReportEvent, RotationEvent, RotationRecord } from './events.ts';
+export type { Announcement, Fleet, Instance } from './fleet/fleet.ts';
+export { JournalError } from './journal/journal-error.ts';
+export type { Json, Run, Signal } from './journal/run.ts';
+export { keyVault, type KeyVaultOptions } from './key-vault.ts';
+export {
+  convergenceChecks,
+  hasConverged,
+  judgeConvergence,
+  type ConvergenceFacts,
+  type Verdict,
+} from './policy/converged.ts';
+export { mayStart, startChecks, type Refusal, type StartFacts } from './policy/may-start.ts';
+export { overlapMs, overlapTooShort, shortestOverlapMs } from './policy/overlap.ts';
+export type { Consumer, SecretPolicy } from './policy/secret-policy.ts';
+export { whichRotation, type Requested } from './policy/which-rotation.ts';
+export { replacedVersion, rotationId, type Outcome, type Published, type Rotation } from './rotation.ts';
+export { openRotator, type Rotator, type RotatorOptions } from './rotator.ts';
+export { RotatorError, type RotatorErrorCode } from './rotator-error.ts';
+export { rotate } from './runbook.ts';
+export { versionTags, type Vault, type VaultVersion, type VersionTags } from './vault.ts';

@@ -1,3 +1,4 @@
+import { timingSafeEqual } from 'node:crypto';
 import { inspect } from 'node:util';
 
 /**
@@ -21,6 +22,12 @@ export class SecretValue {
   /** The secret text itself. Pass it straight into the login it is for and keep no copy. */
   reveal(): string {
     return this.#text;
+  }
+
+  /** True if both hold the same text. */
+  equals(other: SecretValue): boolean {
+    const [mine, theirs] = [Buffer.from(this.#text), Buffer.from(other.#text)];
+    return mine.length === theirs.length && timingSafeEqual(mine, theirs);
   }
 
   toString(): string {

@@ -1,0 +1,45 @@
+import type { RotationId } from '@keyturn/source';
+import type { Instance } from './fleet/fleet.ts';
+import type { Verdict } from './policy/converged.ts';
+
+/** The phases of the protocol, in their order; `roll back` takes the place of what follows `publish`. */
+export type Phase =
+  | 'preflight'
+  | 'issue'
+  | 'prove'
+  | 'publish'
+  | 'announce'
+  | 'converge'
+  | 'verify'
+  | 'roll back'
+  | 'revoke'
+  | 'close';
+
+/** What the rotator tells whoever watches. No event ever holds a value. */
+export type RotationEvent =
+  | { readonly kind: 'phase'; readonly phase: Phase }
+  | {
+      readonly kind: 'standing';
+      readonly version: string;
+      readonly leaving: string;
+      readonly converged: boolean;
+      readonly verdicts: readonly Verdict[];
+      readonly instances: readonly Instance[];
+      /** Sessions that the source still sees on the credential that is leaving; absent where it can't tell. */
+      readonly oldSessions?: readonly string[];
+    }
+  | {
+      readonly kind: 'retrying';
+      readonly phase: Phase;
+      readonly message: string;
+      readonly hint?: string;
+      readonly nextInMs: number;
+    }
+  /** The deadline has passed without convergence: the old credential keeps working. */
+  | { readonly kind: 'held'; readonly stragglers: readonly string[] }
+  | { readonly kind: 'rejected'; readonly reason: string };
+
+export type ReportEvent = (event: RotationEvent) => void;
+
+/** An event with the rotation and the time (ISO 8601) it belongs to: one line of `keyturn rotate --json`. */
+export type RotationRecord = RotationEvent & { readonly rotation: RotationId; readonly at: string };

@@ -1,0 +1,24 @@
+import { z } from 'zod';
+
+const name = z.string().min(1).max(200);
+
+/** What an instance sends: which version of each secret it uses, and which older ones it still holds open. */
+export const adoptionReport = z.strictObject({
+  consumer: name,
+  instance: name,
+  secrets: z
+    .array(
+      z.strictObject({
+        secret: name,
+        version: name,
+        held: z.array(name).max(100),
+        authenticatedAt: z.iso.datetime().optional(),
+        refused: z.record(name, z.int().min(0)).default({}),
+      }),
+    )
+    .max(1_000),
+  /** True in the last report of an instance that ends. */
+  leaving: z.boolean().optional(),
+});
+
+export type AdoptionReport = z.infer<typeof adoptionReport>;

@@ -1,0 +1,40 @@
+import { SourceError } from '@keyturn/source';
+import { RotatorError } from '../rotator-error.ts';
+
+/**
+ * An error as the journal may hold it. The engine stores whatever an error carries, its causes included, and
+ * drivers put whole connection configurations there: only code, message and hint of our own errors pass.
+ */
+export class JournalError extends Error {
+  readonly code: string;
+  readonly hint: string | undefined;
+  /** True if it may pass by itself: no answer, an overloaded server. */
+  readonly passing: boolean;
+
+  constructor(fields: { code: string; message: string; hint: string | undefined; passing: boolean }) {
+    super(fields.message);
+    this.name = 'JournalError';
+    this.code = fields.code;
+    this.hint = fields.hint;
+    this.passing = fields.passing;
+    this.stack = `${this.name}: ${this.message}`;
+  }
+}
+
+const passingCodes = new Set(['VAULT_UNREACHABLE', 'VAULT_THROTTLED', 'UNREACHABLE', 'UNEXPECTED']);
+
+export function toJournalError(error: unknown): JournalError {
+  if (error instanceof JournalError) return error;
+  if (error instanceof RotatorError || error instanceof SourceError) {
+    const { code, message, hint } = error;
+    return new JournalError({ code, message, hint, passing: passingCodes.has(code) });
+  }
+  const { name, code } = error as { name?: string; code?: unknown };
+  const kind = [name, typeof code === 'string' ? code : undefined].filter(Boolean).join(' ');
+  return new JournalError({
+    code: 'UNEXPECTED',
+    message: `An unexpected ${kind || 'error'} was thrown; its text is withheld because it might hold a value.`,
+    hint: undefined,
+    passing: false,
+  });
+}

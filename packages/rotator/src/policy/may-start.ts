@@ -1,0 +1,77 @@
+import type { RotationId } from '@keyturn/source';
+import { overlapTooShort } from './overlap.ts';
+import type { SecretPolicy } from './secret-policy.ts';
+
+/** What preflight has found out before anything is changed. */
+export interface StartFacts {
+  readonly policy: SecretPolicy;
+  readonly id: RotationId;
+  /** The version that the rotation replaces. */
+  readonly from: string;
+  /** The vault's current version, and the rotation that published it if one did. */
+  readonly current: { readonly version: string; readonly rotation?: string };
+  /** Does the current value authenticate at the source? */
+  readonly currentAuthenticates: boolean;
+  /** Milliseconds since 1970 at which a version published now would expire. */
+  readonly expiresAt: number;
+}
+
+/** Why a rotation may not start, and what to do about it. */
+export interface Refusal {
+  readonly reason: string;
+  readonly hint: string;
+}
+
+type Check = (facts: StartFacts) => Refusal | undefined;
+
+/** The first check that objects decides. */
+export const startChecks: readonly Check[] = [
+  replacesTheCurrentVersion,
+  currentValueWorks,
+  overlapIsSafe,
+  expiryFits,
+];
+
+export function mayStart(facts: StartFacts): Refusal | undefined {
+  for (const check of startChecks) {
+    const refusal = check(facts);
+    if (refusal) return refusal;
+  }
+  return undefined;
+}
+
+/** A late or repeated request is about a version that is no longer current; it starts nothing. */
+function replacesTheCurrentVersion({ id, from, current }: StartFacts): Refusal | undefined {
+  if (current.version === from || current.rotation === id) return undefined;
+  return {
+    reason: `version ${from} is no longer current (${current.version} is)`,
+    hint: 'Nothing to do: the request is outdated.',
+  };
+}
+
+/** Rotating away from a value that does not work would hide that the applications are already down. */
+function currentValueWorks({ currentAuthenticates, current }: StartFacts): Refusal | undefined {
+  if (currentAuthenticates) return undefined;
+  return {
+    reason: `the current version ${current.version} is refused by the source`,
+    hint: 'Set a value that works as the newest version, then rotate.',
+  };
+}
+
+function overlapIsSafe({ policy }: StartFacts): Refusal | undefined {
+  const reason = overlapTooShort(policy);
+  return reason === undefined
+    ? undefined
+    : { reason, hint: 'Raise the overlap, or lower the TTL of that consumer.' };
+}
+
+/** The Key Vault SDK sends times through a 32-bit integer: later than this, the expiry would lie in the past. */
+const lastExpiry = Date.UTC(2038, 0, 19);
+
+function expiryFits({ expiresAt }: StartFacts): Refusal | undefined {
+  if (expiresAt < lastExpiry) return undefined;
+  return {
+    reason: 'the new version would expire after 2038-01-18, which the Key Vault SDK cannot express',
+    hint: 'Lower the validity.',
+  };
+}

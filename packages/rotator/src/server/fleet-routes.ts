@@ -1,0 +1,48 @@
+import { Hono } from 'hono';
+import { streamSSE } from 'hono/streaming';
+import type { Announcements } from '../fleet/announcements.ts';
+import { adoptionReport } from '../fleet/report.ts';
+import type { Registry } from '../fleet/registry.ts';
+
+/** Instances connect here: announcements out as server-sent events, adoption in. */
+export function fleetRoutes(at: {
+  announcements: Announcements;
+  registry: Registry;
+  heartbeatMs: number;
+}): Hono {
+  const { announcements, registry, heartbeatMs } = at;
+  const app = new Hono();
+
+  app.get('/v1/announcements', (context) =>
+    streamSSE(context, async (stream) => {
+      // Frames leave in the order in which they were announced: each waits for the one before.
+      let sent: Promise<unknown> = Promise.resolve();
+      const send = (write: () => Promise<unknown>) => (sent = sent.then(write).catch(() => stream.abort()));
+      const unsubscribe = announcements.subscribe((announcement, id) => {
+        void send(() =>
+          stream.writeSSE({ event: 'announcement', id: String(id), data: JSON.stringify(announcement) }),
+        );
+      });
+      const heartbeat = setInterval(() => void send(() => stream.write(': beat\n\n')), heartbeatMs);
+      await stream.write(': connected\n\n');
+      await new Promise<void>((resolve) => stream.onAbort(resolve));
+      clearInterval(heartbeat);
+      unsubscribe();
+    }),
+  );
+
+  app.post('/v1/adoption', async (context) => {
+    const body = adoptionReport.safeParse(await context.req.json().catch(() => undefined));
+    if (!body.success) {
+      const issue = body.error.issues[0];
+      return context.json(
+        { error: `Not a report of adoption: ${issue?.path.join('.')} ${issue?.message}` },
+        400,
+      );
+    }
+    await registry.record(body.data);
+    return context.body(null, 204);
+  });
+
+  return app;
+}
