@@ -63,15 +63,18 @@ async function close(
   },
 ): Promise<Outcome> {
   const { to, revokedVersion, revoked, convergence, notChecked = [] } = at;
-  return run.step('close', async () => ({
-    id: rotation.id,
-    secret: rotation.secret,
-    outcome: revokedVersion === rotation.from ? 'closed' : 'rolled back',
-    version: to.version,
-    revokedVersion,
-    oldCredentialRefused: true,
-    overlapMs: revoked.at - to.publishedAt,
-    convergedMs: convergence.at - to.publishedAt,
-    notChecked: [...convergence.notChecked, ...notChecked],
-  }));
+  return run.step('close', async () => {
+    rotation.report({ kind: 'phase', phase: 'close' });
+    return {
+      id: rotation.id,
+      secret: rotation.secret,
+      outcome: revokedVersion === rotation.from ? 'closed' : 'rolled back',
+      version: to.version,
+      revokedVersion,
+      oldCredentialRefused: true,
+      overlapMs: revoked.at - to.publishedAt,
+      convergedMs: convergence.at - to.publishedAt,
+      notChecked: [...convergence.notChecked, ...notChecked],
+    };
+  });
 }
