@@ -1,0 +1,37 @@
+import { createServer, type Server } from 'node:http';
+import { connect } from 'node:net';
+
+const refusal =
+  'This proxy leads to the local key vault only: CONNECT to a host under .vault.azure.net, port 443. ' +
+  'Put other hosts into NO_PROXY.\n';
+
+/**
+ * A proxy that lets unmodified code keep its `https://NAME.vault.azure.net` URL. It passes TLS through unread,
+ * and refuses every other destination: a test that reaches for the internet should fail loudly.
+ */
+export function createConnectProxy(vaultPort: number): Server {
+  const server = createServer((_request, response) => {
+    response.writeHead(403, { 'Content-Type': 'text/plain', Connection: 'close' }).end(refusal);
+  });
+
+  server.on('connect', (request, client, head) => {
+    // Either side may vanish at any moment; the other one follows, and there is nobody to tell.
+    client.on('error', () => client.destroy());
+    if (!/^[^.:]+\.vault\.azure\.net:443$/i.test(request.url ?? '')) {
+      client.end(
+        `HTTP/1.1 403 Forbidden\r\nContent-Type: text/plain\r\nContent-Length: ${refusal.length}\r\nConnection: close\r\n\r\n${refusal}`,
+      );
+      return;
+    }
+    const vault = connect(vaultPort, '127.0.0.1', () => {
+      client.write('HTTP/1.1 200 Connection established\r\n\r\n');
+      vault.write(head);
+      vault.pipe(client);
+      client.pipe(vault);
+    });
+    vault.on('error', () => client.destroy());
+    vault.on('close', () => client.destroy());
+    client.on('close', () => vault.destroy());
+  });
+  return server;
+}
