@@ -125,6 +125,6 @@ export async function openRotator(options: RotatorOptions): Promise<Rotator> {
 function journalUnreachable(error: unknown): RotatorError {
   const { code } = error as { code?: string };
   return new RotatorError('JOURNAL', `The journal's database can't be reached (${code ?? 'no answer'}).`, {
-    hint: 'Check journal.url, or leave it out for the embedded database.',
+    hint: 'Check the URL in journal.secret, or leave it out for the embedded database.',
   });
 }

@@ -16,7 +16,7 @@ export async function lockExecutor(url: string, executorId: string): Promise<() 
     await client.connect();
   } catch (error) {
     throw new RotatorError('JOURNAL', `The journal's database can't be reached (${reason(error)}).`, {
-      hint: 'Check journal.url, or leave it out for the embedded database.',
+      hint: 'Check the URL in journal.secret, or leave it out for the embedded database.',
     });
   }
   const { rows } = await client.query<{ locked: boolean }>(

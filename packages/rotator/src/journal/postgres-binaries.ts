@@ -22,7 +22,7 @@ interface PlatformPackage {
 export async function findPostgresBinaries(dataFolder: string): Promise<PostgresBinaries> {
   const { initdb, postgres } = await platformPackage();
   const runAs = unprivilegedUser();
-  if (runAs.uid !== undefined) chmodSync(dataFolder, 0o711); // the server's user has to traverse it
+  if (runAs.uid !== undefined) makeReachable(dataFolder, runAs);
   if (canRun(postgres, runAs)) return { initdb, postgres, runAs };
   // A project below a private home folder can't be read by another user, so that user gets a copy.
   const copy = join(dataFolder, 'server');
@@ -31,10 +31,7 @@ export async function findPostgresBinaries(dataFolder: string): Promise<Postgres
   const copied = { initdb: join(copy, 'bin', 'initdb'), postgres: join(copy, 'bin', 'postgres'), runAs };
   if (canRun(copied.postgres, runAs)) return copied;
   throw new RotatorError('JOURNAL', `The embedded PostgreSQL can't be started in ${dataFolder}.`, {
-    hint:
-      runAs.uid === undefined
-        ? 'Reinstall with install scripts allowed, or set journal.url to a PostgreSQL of your own.'
-        : 'As root, choose a data folder that every user may traverse (one under /var/lib), or run as an ordinary user.',
+    hint: 'Reinstall with install scripts allowed, or set journal.secret to a PostgreSQL of your own.',
   });
 }
 
@@ -45,7 +42,7 @@ async function platformPackage(): Promise<PlatformPackage> {
   } catch (cause) {
     throw new RotatorError('JOURNAL', `No embedded PostgreSQL for this platform (${name}).`, {
       cause,
-      hint: 'Install with optional dependencies, or set journal.url to a PostgreSQL of your own.',
+      hint: 'Install with optional dependencies, or set journal.secret to a PostgreSQL of your own.',
     });
   }
 }
@@ -57,6 +54,23 @@ function unprivilegedUser(): PostgresBinaries['runAs'] {
 
 function idOfNobody(flag: '-u' | '-g'): number {
   return Number(execFileSync('id', [flag, 'nobody'], { encoding: 'utf8' }));
+}
+
+/** The server's user has to traverse the folder, and every folder above it. */
+function makeReachable(dataFolder: string, runAs: PostgresBinaries['runAs']): void {
+  chmodSync(dataFolder, 0o711);
+  try {
+    execFileSync('test', ['-x', dataFolder], { ...runAs, cwd: '/', stdio: 'ignore' });
+  } catch (cause) {
+    throw new RotatorError(
+      'JOURNAL',
+      `As root, PostgreSQL runs as "nobody", who can't reach ${dataFolder}.`,
+      {
+        cause,
+        hint: 'Choose a data folder that every user may traverse (one under /var/lib), or run as an ordinary user.',
+      },
+    );
+  }
 }
 
 function canRun(program: string, runAs: PostgresBinaries['runAs']): boolean {

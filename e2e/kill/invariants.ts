@@ -1,0 +1,204 @@
+import { Client } from 'pg';
+import { secretName, roles, type World } from '../world.ts';
+
+/** A broken promise of the protocol, by its name in the design. */
+export interface Violation {
+  readonly invariant:
+    | 'I1 available'
+    | 'I2 current'
+    | 'I3 gone'
+    | 'I4 silent'
+    | 'I5 single'
+    | 'I6 no orphans'
+    | 'I7 honest';
+  readonly what: string;
+}
+
+/** One round: what was rotated and what was said about it. */
+export interface RoundFacts {
+  /** The version and the value that were current before the round. */
+  readonly old: { readonly version: string; readonly value: string };
+  /** What the last rotator of the round printed. */
+  readonly outcome: { readonly outcome: string; readonly id: string; readonly version: string } | undefined;
+  /** Requests of the live clients that failed while it went on. */
+  readonly failures: readonly string[];
+  /** Moments at which the vault's current value did not log in. */
+  readonly deadCurrents: readonly string[];
+  /** True if a rotator that was killed had already claimed to be done. */
+  readonly claimedEarly: boolean;
+}
+
+/** Looks at the source, the vault, the journal and all output after a round. */
+export async function checkInvariants(world: World, facts: RoundFacts): Promise<Violation[]> {
+  const versions = await versionsOf(world);
+  const enabled = versions.filter((version) => version.enabled);
+  return [
+    ...(await available(world, facts, enabled)),
+    ...(await current(world, facts)),
+    ...(await gone(world, facts)),
+    ...(await silent(world)),
+    ...single(facts, versions),
+    ...(await noOrphans(world, enabled)),
+    ...honest(facts),
+  ];
+}
+
+interface Version {
+  readonly version: string;
+  readonly enabled: boolean;
+  readonly tags: Record<string, string>;
+}
+
+async function versionsOf({ vault }: World): Promise<Version[]> {
+  const versions: Version[] = [];
+  for await (const { version, enabled, tags } of vault.listPropertiesOfSecretVersions(secretName)) {
+    versions.push({ version: version ?? '', enabled: enabled !== false, tags: tags ?? {} });
+  }
+  return versions;
+}
+
+/** A version that is still enabled may be held by somebody; so may all that a request ran into. */
+async function available(
+  world: World,
+  { failures }: RoundFacts,
+  enabled: readonly Version[],
+): Promise<Violation[]> {
+  const violations: Violation[] = failures.map((what) => ({
+    invariant: 'I1 available',
+    what: `a request failed: ${what}`,
+  }));
+  for (const { version } of enabled) {
+    const answer = await logIn(await read(world, version));
+    if (answer)
+      violations.push({
+        invariant: 'I1 available',
+        what: `the enabled version ${version} is answered with ${answer}`,
+      });
+  }
+  return violations;
+}
+
+async function current(world: World, { deadCurrents }: RoundFacts): Promise<Violation[]> {
+  const { value = '', properties } = await world.vault.getSecret(secretName);
+  const answer = await logIn(value);
+  const dead =
+    answer === undefined ? deadCurrents : [...deadCurrents, `version ${properties.version}: ${answer}`];
+  return dead.map((what) => ({ invariant: 'I2 current', what }));
+}
+
+async function gone(world: World, { old, outcome }: RoundFacts): Promise<Violation[]> {
+  if (outcome?.outcome !== 'closed')
+    return [{ invariant: 'I3 gone', what: `the rotation ended as ${outcome?.outcome ?? 'nothing'}` }];
+  const violations: Violation[] = [];
+  if ((await logIn(old.value)) !== '28P01' && (await logIn(old.value)) !== '28000') {
+    violations.push({ invariant: 'I3 gone', what: `the old credential is not refused` });
+  }
+  const sessions = await sessionsOf(world, new URL(old.value).username);
+  if (sessions > 0)
+    violations.push({ invariant: 'I3 gone', what: `${sessions} sessions of the old credential live` });
+  return violations;
+}
+
+/** Values in whatever form they might have been written. */
+async function silent(world: World): Promise<Violation[]> {
+  const texts = [...world.written, await journalText(world)];
+  return [...world.values].flatMap((value) =>
+    forms(value).some((form) => texts.some((text) => text.includes(form)))
+      ? [{ invariant: 'I4 silent' as const, what: `a value of ${value.length} characters was written` }]
+      : [],
+  );
+}
+
+function forms(value: string): string[] {
+  return [value, Buffer.from(value).toString('base64'), Buffer.from(value).toString('hex')];
+}
+
+function single({ outcome, old }: RoundFacts, versions: readonly Version[]): Violation[] {
+  const published = versions.filter(
+    ({ tags }) => tags['keyturn-rotation'] === `${secretName}@${old.version}`,
+  );
+  const ids = new Set(versions.filter(({ enabled }) => enabled).map(({ tags }) => tags['keyturn-rotation']));
+  const violations: Violation[] = [];
+  if (published.length !== 1)
+    violations.push({ invariant: 'I5 single', what: `the rotation published ${published.length} versions` });
+  if (ids.size > 1)
+    violations.push({ invariant: 'I5 single', what: `versions of ${ids.size} rotations are enabled` });
+  if (outcome && outcome.id !== `${secretName}@${old.version}`)
+    violations.push({ invariant: 'I5 single', what: `${outcome.id} was run` });
+  return violations;
+}
+
+async function noOrphans(world: World, enabled: readonly Version[]): Promise<Violation[]> {
+  const accounted = new Set(enabled.map(({ tags }) => tags['keyturn-credential']?.split('#')[0]));
+  const live = await query(
+    world.sourceUrl,
+    'select rolname from pg_roles where rolcanlogin and rolname = any($1)',
+    [roles],
+  );
+  return live
+    .map(({ rolname }) => String(rolname))
+    .filter((role) => !accounted.has(role))
+    .map((role) => ({ invariant: 'I6 no orphans', what: `${role} can log in and no version holds it` }));
+}
+
+function honest({ claimedEarly }: RoundFacts): Violation[] {
+  return claimedEarly
+    ? [{ invariant: 'I7 honest', what: 'closed was reported while the old credential still logged in' }]
+    : [];
+}
+
+/** Logs in; undefined if that worked, the SQLSTATE if not. */
+export async function logIn(url: string): Promise<string | undefined> {
+  const client = new Client({ connectionString: url, application_name: 'invariants' });
+  client.on('error', () => undefined);
+  try {
+    await client.connect();
+    return undefined;
+  } catch (error) {
+    return (error as { code?: string }).code ?? 'no answer';
+  } finally {
+    await client.end().catch(() => undefined);
+  }
+}
+
+export async function read({ vault, values }: World, version?: string): Promise<string> {
+  const { value = '' } = await vault.getSecret(secretName, version === undefined ? {} : { version });
+  values.add(new URL(value).password);
+  return value;
+}
+
+async function sessionsOf({ sourceUrl }: World, role: string): Promise<number> {
+  const rows = await query(
+    sourceUrl,
+    `select 1 from pg_stat_activity where application_name <> 'invariants'
+     and usesysid = (select oid from pg_roles where rolname = $1)`,
+    [role],
+  );
+  return rows.length;
+}
+
+/** Every row of every table that the engine and the rotator keep. */
+async function journalText({ journalUrl }: World): Promise<string> {
+  const tables = await query(
+    journalUrl,
+    "select format('%I.%I', schemaname, tablename) as name from pg_tables where schemaname in ('dbos', 'keyturn')",
+  );
+  const dumps = [];
+  for (const { name } of tables)
+    dumps.push(JSON.stringify(await query(journalUrl, `select * from ${String(name)}`)));
+  return dumps.join('\n');
+}
+
+async function query(
+  url: string,
+  sql: string,
+  parameters: readonly unknown[] = [],
+): Promise<Record<string, unknown>[]> {
+  const client = new Client({ connectionString: url });
+  await client.connect();
+  try {
+    return (await client.query<Record<string, unknown>>(sql, [...parameters])).rows;
+  } finally {
+    await client.end();
+  }
+}

@@ -1,0 +1,50 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startClient, type LiveClient } from './clients.ts';
+import { killPoints } from './matrix.ts';
+import { playRound } from './round.ts';
+import { buildWorld, type World } from '../world.ts';
+
+describe('a rotator that is killed', () => {
+  let world: World;
+  let clients: LiveClient[];
+
+  beforeAll(async () => {
+    world = await buildWorld();
+    clients = [await startClient(world, 'one'), await startClient(world, 'two')];
+  });
+
+  afterAll(async () => {
+    for (const client of clients) await client.close();
+    await world.close();
+  });
+
+  it('keeps I1 to I7 at five random instants', async () => {
+    for (let round = 1; round <= 5; round += 1) {
+      const afterMs = Math.round(Math.random() * 4_000);
+      const { violations } = await playRound(world, clients, { kill: { afterMs } });
+      expect(violations, `killed after ${afterMs} ms`).toEqual([]);
+    }
+  }, 120_000);
+
+  it('keeps I1 to I7 before and after every external call', async () => {
+    const undisturbed = await playRound(world, clients, { kill: 'never' });
+    expect(undisturbed.violations).toEqual([]);
+    const points = killPoints(undisturbed.calls);
+    expect(points.length).toBeGreaterThan(40);
+    for (const kill of points) {
+      const { violations, killed } = await playRound(world, clients, { kill });
+      const where = `${kill.moment} "${kill.call}"`;
+      expect(killed, `${where} was not reached`).toBe(true);
+      expect(violations, where).toEqual([]);
+    }
+  }, 1_800_000);
+
+  it('is caught by I1 if it issues again without looking in the vault first', async () => {
+    const undisturbed = await playRound(world, clients, { kill: 'never' });
+    const publication = undisturbed.calls.find((call) => call.includes('vault setSecret'));
+    expect(publication).toBeDefined();
+    const kill = { call: publication ?? '', moment: 'after' as const };
+    const { violations } = await playRound(world, clients, { kill, mutant: 're-issue' });
+    expect(violations.map(({ invariant }) => invariant)).toContain('I1 available');
+  }, 60_000);
+});

@@ -1,0 +1,124 @@
+import { fork, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { LiveClient } from './clients.ts';
+import { checkInvariants, logIn, read, type RoundFacts, type Violation } from './invariants.ts';
+import type { KillPoint, RotatorOrders, RotatorSays } from './protocol.ts';
+import { secretName, type World } from '../world.ts';
+
+const rotatorFile = fileURLToPath(new URL('rotator.ts', import.meta.url));
+const attempts = 5;
+
+/** When the rotator of a round is killed. */
+export type Kill = { readonly afterMs: number } | KillPoint | 'never';
+
+export interface Round {
+  readonly kill: Kill;
+  /** True if a process really died by SIGKILL. */
+  readonly killed: boolean;
+  /** The calls that left the process, by name, in their order. */
+  readonly calls: readonly string[];
+  readonly violations: readonly Violation[];
+}
+
+/** Rotates once, kills the rotator on the way, starts it again until it is done, and checks every invariant. */
+export async function playRound(
+  world: World,
+  clients: readonly LiveClient[],
+  options: { kill: Kill; mutant?: RotatorOrders['mutant'] },
+): Promise<Round> {
+  const { kill, mutant } = options;
+  const before = await world.vault.getSecret(secretName);
+  const old = { version: before.properties.version ?? '', value: before.value ?? '' };
+  world.values.add(new URL(old.value).password);
+  for (const client of clients) client.takeFailures();
+  const watcher = watchCurrent(world);
+
+  const orders = { ...world.orders, ...(mutant ? { mutant } : {}) };
+  const first = await runRotator(world, { ...orders, resumes: false }, kill);
+  const claimedEarly = first.killed && first.outcome !== undefined && (await logIn(old.value)) === undefined;
+  let last = first;
+  for (let attempt = 1; attempt <= attempts && last.outcome === undefined; attempt += 1) {
+    last = await runRotator(world, { ...orders, resumes: true }, 'never');
+  }
+  const deadCurrents = await watcher.stop();
+  await read(world);
+  const facts: RoundFacts = {
+    old,
+    outcome: last.outcome,
+    failures: clients.flatMap((client) => client.takeFailures()),
+    deadCurrents,
+    claimedEarly,
+  };
+  return { kill, killed: first.killed, calls: first.calls, violations: await checkInvariants(world, facts) };
+}
+
+interface Ran {
+  readonly killed: boolean;
+  readonly outcome: RoundFacts['outcome'];
+  readonly calls: readonly string[];
+}
+
+async function runRotator(world: World, orders: RotatorOrders, kill: Kill): Promise<Ran> {
+  const killAt = typeof kill === 'object' && 'call' in kill ? { killAt: kill } : {};
+  const child = fork(rotatorFile, {
+    env: {
+      ...process.env,
+      ...world.emulator.environment,
+      KILL_ORDERS: JSON.stringify({ ...orders, ...killAt }),
+    },
+    execArgv: ['--no-deprecation'],
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+  });
+  const calls: string[] = [];
+  child.on('message', (message: RotatorSays) => {
+    if ('call' in message) calls.push(message.call);
+    else world.values.add(new URL(message.issued).password);
+  });
+  const [out, err] = [collect(child.stdout), collect(child.stderr)];
+  const exited = once(child, 'exit');
+  if (typeof kill === 'object' && 'afterMs' in kill) await killAfter(child, kill.afterMs, exited);
+  const [, signal] = (await exited) as [number | null, NodeJS.Signals | null];
+  world.written.push(out(), err());
+  const line = out().trim();
+  return {
+    killed: signal === 'SIGKILL',
+    outcome: line === '' ? undefined : (JSON.parse(line) as RoundFacts['outcome']),
+    calls,
+  };
+}
+
+async function killAfter(child: ChildProcess, afterMs: number, exited: Promise<unknown>): Promise<void> {
+  await Promise.race([sleep(afterMs), exited]);
+  child.kill('SIGKILL');
+}
+
+function collect(stream: NodeJS.ReadableStream | null): () => string {
+  let text = '';
+  stream?.on('data', (chunk: Buffer) => (text += chunk.toString()));
+  return () => text;
+}
+
+/** Looks all the time whether the vault's current value logs in. */
+function watchCurrent(world: World): { stop(): Promise<string[]> } {
+  const dead: string[] = [];
+  let stopped = false;
+  const loop = (async () => {
+    while (!stopped) {
+      const { value = '', properties } = await world.vault.getSecret(secretName);
+      world.values.add(new URL(value).password);
+      const answer = await logIn(value);
+      if (answer !== undefined)
+        dead.push(`version ${properties.version} was current and answered with ${answer}`);
+      await sleep(25);
+    }
+  })();
+  return {
+    async stop() {
+      stopped = true;
+      await loop;
+      return dead;
+    },
+  };
+}

@@ -1,0 +1,116 @@
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { keyVault, openRotator, type RotationRecord, type Vault } from '@keyturn/rotator';
+import { startEmbeddedPostgres } from '@keyturn/rotator/embedded-postgres';
+import { loadConfiguration } from '../config/load.ts';
+import type { Configuration } from '../config/schema.ts';
+import { configuredSecrets } from '../config/secrets.ts';
+import { exitCodes } from '../exit-codes.ts';
+import type { Output } from '../output.ts';
+import { openProgress, type ProgressKind } from '../progress.ts';
+
+export interface RotateOptions {
+  readonly config: string;
+  readonly json: boolean;
+  readonly progress: ProgressKind;
+}
+
+/**
+ * `keyturn rotate SECRET`: runs one rotation, or resumes the one that is open. Ends when it has closed, when it is
+ * held at its deadline, or when it is interrupted; in the latter two the rotation stays open and both credentials
+ * work.
+ */
+export async function rotateCommand(
+  secret: string,
+  options: RotateOptions,
+  { out, err }: Output,
+  interrupted: Promise<void>,
+): Promise<number> {
+  const config = await loadConfiguration(options.config);
+  const progress = openProgress(options.progress, err);
+  const held = Promise.withResolvers<void>();
+  const report = (record: RotationRecord): void => {
+    progress.show(record);
+    if (record.kind === 'held') held.resolve();
+  };
+  // The time limit of a secret's own requests is the strictest of all: one client serves every secret.
+  const requestTimeoutMs = Math.min(
+    ...Object.values(config.secrets).map(({ requestTimeout }) => requestTimeout),
+  );
+  const vault = keyVault({ url: config.vault, requestTimeoutMs });
+  const journal = await openJournalDatabase(config, vault);
+  try {
+    const rotator = await openRotator({
+      journalUrl: journal.url,
+      vault,
+      secrets: configuredSecrets(config, vault),
+      fleet: fleetAddress(config),
+      report,
+    });
+    try {
+      const ended = await Promise.race([
+        rotator.rotate(secret),
+        held.promise.then(() => 'held' as const),
+        interrupted.then(() => 'interrupted' as const),
+      ]);
+      progress.close();
+      if (typeof ended === 'string') {
+        err.write(`${secret}: ${exitCodes[ended].meaning}\n`);
+        return exitCodes[ended].code;
+      }
+      out.write(options.json ? `${JSON.stringify(ended)}\n` : `${summary(ended)}\n`);
+      return ended.outcome === 'closed' ? exitCodes.done.code : exitCodes.rolledBack.code;
+    } finally {
+      progress.close();
+      await rotator.close();
+    }
+  } finally {
+    await journal.close();
+  }
+}
+
+async function openJournalDatabase(
+  { journal }: Configuration,
+  vault: Vault,
+): Promise<{ url: string; close(): Promise<void> }> {
+  if (journal && 'secret' in journal) {
+    return { url: (await vault.current(journal.secret)).value.reveal(), close: async () => undefined };
+  }
+  const server = await startEmbeddedPostgres({ dataFolder: journal?.data ?? defaultDataFolder() });
+  return { url: server.url(), close: () => server.stop() };
+}
+
+/** Root's home is closed to the user that the embedded database runs as. */
+function defaultDataFolder(): string {
+  if (process.getuid?.() === 0) return '/var/lib/keyturn';
+  return join(process.env['XDG_STATE_HOME'] ?? join(homedir(), '.local', 'state'), 'keyturn');
+}
+
+function fleetAddress({ fleet }: Configuration) {
+  const { listen, lease, heartbeat } = fleet;
+  const colon = listen.lastIndexOf(':');
+  return {
+    host: listen.slice(0, colon),
+    port: Number(listen.slice(colon + 1)),
+    leaseMs: lease,
+    heartbeatMs: heartbeat,
+  };
+}
+
+function summary(ended: {
+  readonly secret: string;
+  readonly outcome: string;
+  readonly version: string;
+  readonly revokedVersion: string;
+  readonly overlapMs: number;
+  readonly notChecked: readonly string[];
+}): string {
+  const { secret, outcome, version, revokedVersion, overlapMs, notChecked } = ended;
+  return [
+    `${secret}: ${outcome}`,
+    `  current version  ${version}`,
+    `  revoked version  ${revokedVersion} (refused by the source)`,
+    `  overlap window   ${(overlapMs / 1_000).toFixed(1)} s`,
+    ...notChecked.map((what) => `  not checked      ${what}`),
+  ].join('\n');
+}

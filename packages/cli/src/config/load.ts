@@ -1,0 +1,111 @@
+import { readFile } from 'node:fs/promises';
+import { LineCounter, parseDocument, type Document } from 'yaml';
+import type { z } from 'zod';
+import { CliError } from '../cli-error.ts';
+import { configuration, type Configuration } from './schema.ts';
+
+/** Reads and checks `keyturn.yaml`. An error names the file, the line, what is wrong and what to do. */
+export async function loadConfiguration(file: string): Promise<Configuration> {
+  const text = await readFile(file, 'utf8').catch((cause: unknown) => {
+    throw new CliError('CONFIG', `${file}: can't be read (${(cause as NodeJS.ErrnoException).code}).`, {
+      hint: 'Name the configuration with --config FILE.',
+    });
+  });
+  return parseConfiguration(text, file);
+}
+
+export function parseConfiguration(text: string, file: string): Configuration {
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines });
+  const broken = document.errors[0];
+  if (broken) {
+    const { line } = lines.linePos(broken.pos[0]);
+    throw new CliError('CONFIG', `${file}:${line}: is not YAML: ${broken.message.split('\n')[0]}`, {
+      hint: 'Mend that line.',
+    });
+  }
+  const checked = configuration.safeParse(document.toJS() ?? {});
+  if (checked.success) return checked.data;
+  const problems = checked.error.issues.flatMap((issue) => describe(issue, document, lines, file));
+  throw new CliError('CONFIG', problems.map(({ message }) => message).join('\n'), {
+    hint:
+      problems.find(({ hint }) => hint !== undefined)?.hint ?? 'All keys with their meaning: keyturn schema.',
+  });
+}
+
+interface Problem {
+  readonly message: string;
+  readonly hint?: string;
+}
+
+function describe(issue: z.core.$ZodIssue, document: Document, lines: LineCounter, file: string): Problem[] {
+  if (issue.code === 'unrecognized_keys') {
+    return issue.keys.map((key) => {
+      const path = [...issue.path, key];
+      const known = knownKeys(issue.path);
+      return {
+        message: `${file}:${lineOf(path, document, lines)}: ${path.join('.')}: there is no such key.`,
+        ...(known.length > 0 ? { hint: `Known here: ${known.join(', ')}.` } : {}),
+      };
+    });
+  }
+  const missing = issue.code === 'invalid_type' && document.getIn(issue.path) === undefined;
+  const where = `${file}:${lineOf(issue.path, document, lines)}: ${issue.path.join('.') || 'the file'}`;
+  return [{ message: missing ? `${where}: is missing.` : `${where}: ${issue.message}.` }];
+}
+
+/** The line of a key; where it is absent, of the nearest thing around it. */
+function lineOf(path: readonly PropertyKey[], document: Document, lines: LineCounter): number {
+  for (let length = path.length; length > 0; length -= 1) {
+    const key = path[length - 1];
+    const parent: unknown =
+      length === 1 ? document.contents : document.getIn(path.slice(0, length - 1), true);
+    const pair = itemsOf(parent).find((item) => item.key?.value === key);
+    const offset = pair?.key?.range?.[0];
+    if (offset !== undefined) return lines.linePos(offset).line;
+  }
+  return 1;
+}
+
+interface YamlPair {
+  readonly key?: { readonly value?: unknown; readonly range?: readonly number[] };
+}
+
+function itemsOf(node: unknown): readonly YamlPair[] {
+  const { items } = (node ?? {}) as { items?: readonly YamlPair[] };
+  return items ?? [];
+}
+
+/** The keys that the schema knows at a path; records are passed through. */
+function knownKeys(path: readonly PropertyKey[]): string[] {
+  let schema: unknown = configuration;
+  for (const key of path) schema = child(schema, String(key));
+  return Object.keys(shapeOf(schema) ?? {}).filter((key) => !key.startsWith('$'));
+}
+
+interface ZodParts {
+  readonly shape?: Record<string, unknown>;
+  readonly innerType?: unknown;
+  readonly valueType?: unknown;
+  readonly options?: readonly unknown[];
+}
+
+function parts(schema: unknown): ZodParts {
+  return (schema as { def?: ZodParts }).def ?? {};
+}
+
+function shapeOf(schema: unknown): Record<string, unknown> | undefined {
+  const { shape, innerType, options } = parts(schema);
+  if (shape) return shape;
+  if (innerType !== undefined) return shapeOf(innerType);
+  return options
+    ?.map(shapeOf)
+    .reduce<Record<string, unknown> | undefined>((all, one) => ({ ...all, ...one }), undefined);
+}
+
+function child(schema: unknown, key: string): unknown {
+  const { innerType, valueType } = parts(schema);
+  if (innerType !== undefined) return child(innerType, key);
+  if (valueType !== undefined) return valueType;
+  return shapeOf(schema)?.[key] ?? {};
+}

@@ -1,0 +1,123 @@
+import { overlapTooShort, type Consumer } from '@keyturn/rotator';
+import { z } from 'zod';
+import { duration } from './duration.ts';
+
+const name = z.string().min(1);
+const secretName = z
+  .string()
+  .regex(/^[0-9a-zA-Z-]{1,127}$/, 'must be a Key Vault secret name: letters, digits and dashes');
+
+const consumer = z
+  .strictObject({
+    ttl: duration.describe(
+      'The longest it serves a version from its cache; 24h for an App Service Key Vault reference.',
+    ),
+    instances: z
+      .int()
+      .min(0)
+      .default(1)
+      .describe('How many instances must report before the rotation goes on.'),
+    reports: z.boolean().default(true).describe('False for a consumer without the Keyturn client.'),
+  })
+  .describe('An application that uses the secret.');
+
+const postgresSource = z
+  .strictObject({
+    kind: z.literal('postgres'),
+    host: name,
+    port: z.int().min(1).max(65_535).default(5432),
+    database: name,
+    parameters: z
+      .record(z.string(), z.string())
+      .default({})
+      .describe('Connection parameters: { sslmode: verify-full }.'),
+    owner: name.describe('The role that owns the objects; both login roles are members of it.'),
+    roles: z.tuple([name, name]).describe('The two login roles that take turns.'),
+    admin: z
+      .strictObject({ secret: secretName })
+      .describe(
+        'The secret in this vault that holds the URL with which Keyturn logs in to issue credentials.',
+      ),
+    format: z.enum(['url', 'json']).default('url').describe('How the value of the secret is written.'),
+    probe: z.string().optional().describe('SQL that a new credential must be able to run.'),
+  })
+  .describe('A PostgreSQL database with two login roles in one owner role.');
+
+const secret = z
+  .strictObject({
+    source: z.discriminatedUnion('kind', [postgresSource]),
+    consumers: z.record(name, consumer).refine((all) => Object.keys(all).length > 0, {
+      message: 'must name at least one application that uses the secret',
+    }),
+    validity: duration.default(90 * 86_400_000).describe('How long a version is meant to live.'),
+    overlap: duration
+      .optional()
+      .describe('At least this long both credentials work; the shortest safe time if absent.'),
+    clockSkew: duration
+      .default(5_000)
+      .describe('How far the clocks of vault, rotator and instances may differ.'),
+    deadline: duration
+      .default(86_400_000)
+      .describe('After this long without convergence the rotation is held.'),
+    poll: duration.default(2_000).describe('How often adoption and usage are looked at.'),
+    requestTimeout: duration
+      .default(10_000)
+      .describe('A request to the vault without an answer for this long is given up.'),
+    retryFor: duration
+      .default(600_000)
+      .describe('A phase that fails for a passing reason is tried again for this long.'),
+  })
+  .superRefine(({ consumers, clockSkew, overlap }, context) => {
+    const message = overlapTooShort({
+      consumers: Object.entries(consumers).map(toConsumer),
+      clockSkewMs: clockSkew,
+      ...(overlap === undefined ? {} : { overlapMs: overlap }),
+    });
+    if (message) context.addIssue({ code: 'custom', path: ['overlap'], message });
+  });
+
+/** `keyturn.yaml`. */
+export const configuration = z.strictObject({
+  $schema: z.string().optional(),
+  vault: z.url({ protocol: /^https$/, error: 'must be the URL of a vault: https://NAME.vault.azure.net' }),
+  journal: z
+    .union([
+      z.strictObject({ data: name.describe('Folder of the embedded database.') }),
+      z.strictObject({
+        secret: secretName.describe('The secret in this vault that holds the URL of a PostgreSQL database.'),
+      }),
+    ])
+    .optional()
+    .describe('Where rotations are remembered; an embedded database in a folder of the user if absent.'),
+  fleet: z
+    .strictObject({
+      listen: z
+        .string()
+        .regex(/^.+:\d{1,5}$/, 'must be host:port')
+        .default('127.0.0.1:7420')
+        .describe('Where the instances of the applications connect.'),
+      lease: duration
+        .default(30_000)
+        .describe('An instance that is silent for this long no longer counts as live.'),
+      heartbeat: duration
+        .default(15_000)
+        .describe('How often the connection to an instance is shown to live.'),
+    })
+    .prefault({}),
+  secrets: z.record(secretName, secret),
+});
+
+export type Configuration = z.infer<typeof configuration>;
+export type SecretConfiguration = Configuration['secrets'][string];
+
+export function toConsumer([consumerName, { ttl, instances, reports }]: [
+  string,
+  z.infer<typeof consumer>,
+]): Consumer {
+  return { name: consumerName, ttlMs: ttl, instances, reports };
+}
+
+/** The JSON Schema of `keyturn.yaml`, for editors. */
+export function configurationJsonSchema(): unknown {
+  return z.toJSONSchema(configuration, { io: 'input', unrepresentable: 'any' });
+}

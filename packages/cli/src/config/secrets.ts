@@ -1,0 +1,42 @@
+import type { SecretPolicy, Vault } from '@keyturn/rotator';
+import type { Source } from '@keyturn/source';
+import { postgres } from '@keyturn/sources/postgres';
+import { toConsumer, type Configuration, type SecretConfiguration } from './schema.ts';
+
+/** The policy and the source of every secret in the configuration. */
+export function configuredSecrets(
+  config: Configuration,
+  vault: Vault,
+): { policy: SecretPolicy; source: Source }[] {
+  return Object.entries(config.secrets).map(([secret, one]) => ({
+    policy: toPolicy(secret, one),
+    source: toSource(one.source, vault),
+  }));
+}
+
+function toPolicy(secret: string, one: SecretConfiguration): SecretPolicy {
+  return {
+    secret,
+    consumers: Object.entries(one.consumers).map(toConsumer),
+    validityMs: one.validity,
+    clockSkewMs: one.clockSkew,
+    ...(one.overlap === undefined ? {} : { overlapMs: one.overlap }),
+    deadlineMs: one.deadline,
+    pollMs: one.poll,
+    requestTimeoutMs: one.requestTimeout,
+    retryForMs: one.retryFor,
+  };
+}
+
+function toSource(source: SecretConfiguration['source'], vault: Vault): Source {
+  const { roles, owner, host, port, database, parameters, format, probe, admin } = source;
+  return postgres({
+    roles,
+    owner,
+    template: { host, port, database, parameters },
+    format,
+    ...(probe === undefined ? {} : { probe }),
+    // Read for each login, so that Keyturn's own credential may be rotated like any other.
+    admin: async () => ({ connectionString: (await vault.current(admin.secret)).value.reveal() }),
+  });
+}

@@ -1,0 +1,107 @@
+import { stripVTControlCharacters } from 'node:util';
+import type { Course } from './course.ts';
+import { drawScreen, seconds } from './drawing.ts';
+import { shortVersion } from './drawing-rotation.ts';
+import { printable } from './styled-line.ts';
+import { failingNow, totals } from './timeline.ts';
+
+export { drawScreen } from './drawing.ts';
+
+/** Shows a demo while it runs. */
+export interface Screen {
+  draw(course: Course): void;
+  /** Leaves what was drawn last on the terminal. Closing twice does nothing more. */
+  close(): void;
+}
+
+const hideCursor = '\u001B[?25l';
+const showCursor = '\u001B[?25h';
+const clearToLineEnd = '\u001B[K';
+const clearBelow = '\u001B[J';
+
+/** Redraws in place on a terminal. Each picture is one write and nothing is blanked first, so it doesn't flicker. */
+export function liveScreen(
+  stream: Pick<NodeJS.WriteStream, 'write' | 'columns' | 'rows'>,
+  colour = true,
+): Screen {
+  let widths: readonly number[] = [];
+  let open = false;
+  return {
+    draw(course) {
+      // The last column stays free: a cursor waiting there to wrap would lose its character to the clearing.
+      const columns = Math.max(1, (stream.columns || 80) - 1);
+      const lines = drawScreen(course, { columns, rows: stream.rows || 24 }, colour);
+      // A window that was made narrower has wrapped what stands there: it takes more rows than it had lines.
+      const height = widths.reduce((sum, width) => sum + Math.max(1, Math.ceil(width / (columns + 1))), 0);
+      const up = height === 0 ? '' : `\u001B[${height}A`;
+      const picture = lines.map((line) => `${line}${clearToLineEnd}\n`).join('');
+      stream.write(`${open ? '' : hideCursor}${up}\r${picture}${clearBelow}`);
+      open = true;
+      widths = lines.map((line) => stripVTControlCharacters(line).length);
+    },
+    close() {
+      if (open) stream.write(showCursor);
+      open = false;
+    },
+  };
+}
+
+const summaryEveryMs = 5_000;
+
+/** Tells the same without a terminal: one plain line for each change, and the totals every five seconds. `write` ends the line. */
+export function plainLines(write: (line: string) => void): Screen {
+  const told = new Set<string>();
+  const failing = new Set<string>();
+  let doing = '';
+  let summaries = 0;
+
+  const line = (atMs: number, text: string) => write(`${seconds(atMs).padStart(8)}  ${printable(text)}`);
+  const once = (key: string, atMs: number, text: string) => {
+    if (told.has(key)) return;
+    told.add(key);
+    line(atMs, text);
+  };
+
+  return {
+    draw(course) {
+      const { nowMs, rotation, rotatedAtMs } = course;
+      if (course.doing !== doing) line(nowMs, course.doing);
+      doing = course.doing;
+      if (rotatedAtMs !== undefined) once('rotated', rotatedAtMs, 'all three are rotated');
+      for (const { name, startMs } of rotation.phases) {
+        once(`phase ${name} ${startMs}`, startMs, `rotation: ${name}`);
+      }
+      for (const { instance, version, atMs } of rotation.adoptions) {
+        once(
+          `adoption ${instance} ${version}`,
+          atMs,
+          `${instance} has adopted version ${shortVersion(version)}`,
+        );
+      }
+      for (const { name, samples } of course.contenders) {
+        const now = failingNow(samples);
+        // A failure that was over before anybody looked is told all the same.
+        const first = samples.find(({ ok }) => !ok);
+        if (first && !told.has(name)) {
+          once(name, first.atMs, `${name}: a request failed (${first.instance})`);
+          failing.add(name);
+        } else if (now.length > 0 && !failing.has(name)) {
+          line(nowMs, `${name}: requests fail again (${now.join(', ')})`);
+          failing.add(name);
+        } else if (now.length === 0 && failing.delete(name)) {
+          line(nowMs, `${name}: recovered`);
+        }
+      }
+      if (Math.floor(nowMs / summaryEveryMs) > summaries) {
+        summaries = Math.floor(nowMs / summaryEveryMs);
+        line(nowMs, course.contenders.map(summary).join('; '));
+      }
+    },
+    close: () => undefined,
+  };
+}
+
+function summary({ name, samples }: Course['contenders'][number]): string {
+  const { served, failed } = totals(samples);
+  return `${name}: ${served} served, ${failed} failed`;
+}

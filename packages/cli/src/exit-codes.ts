@@ -1,0 +1,57 @@
+/** What the exit code of `keyturn` means. The README's table is checked against this one. */
+export const exitCodes = {
+  done: { code: 0, meaning: 'done' },
+  unexpected: { code: 1, meaning: 'an error that is a bug: please report it' },
+  usage: { code: 2, meaning: 'wrong arguments or configuration; nothing was done' },
+  notStarted: { code: 3, meaning: 'the rotation may not start; nothing was changed' },
+  vault: { code: 4, meaning: 'the vault is unreachable or a right is missing; run again to resume' },
+  source: { code: 5, meaning: 'the source is unreachable or a right is missing; run again to resume' },
+  held: {
+    code: 6,
+    meaning: 'not everyone has adopted the new version; both credentials work; run again to resume',
+  },
+  rolledBack: { code: 7, meaning: 'the new version was taken back; the old credential works' },
+  journal: {
+    code: 8,
+    meaning: 'the journal or the address for instances is not to be had; nothing was done',
+  },
+  needsPerson: {
+    code: 9,
+    meaning: 'somebody else changed the secret, or the old credential still logs in: look at the message',
+  },
+  demoFailed: { code: 10, meaning: 'the demo did not show what it claims' },
+  interrupted: {
+    code: 130,
+    meaning: 'interrupted; an open rotation stays open and both credentials work; run again to resume',
+  },
+} as const;
+
+const byErrorCode: Readonly<Record<string, keyof typeof exitCodes>> = {
+  USAGE: 'usage',
+  CONFIG: 'usage',
+  UNKNOWN_SECRET: 'usage',
+  PREFLIGHT: 'notStarted',
+  AMBIGUOUS: 'notStarted',
+  MISCONFIGURED: 'notStarted',
+  VAULT_FORBIDDEN: 'vault',
+  VAULT_UNREACHABLE: 'vault',
+  VAULT_NO_SECRET: 'vault',
+  VAULT_THROTTLED: 'vault',
+  VAULT_DISABLED: 'vault',
+  VAULT_UNEXPECTED: 'vault',
+  REFUSED: 'source',
+  UNREACHABLE: 'source',
+  FORBIDDEN: 'source',
+  VAULT_CHANGED: 'needsPerson',
+  NOT_REFUSED: 'needsPerson',
+  JOURNAL: 'journal',
+  BUSY: 'journal',
+  LISTEN: 'journal',
+  DEMO: 'demoFailed',
+};
+
+/** The exit code for an error, by the literal code that all of Keyturn's errors carry. */
+export function exitCodeFor(error: unknown): number {
+  const { code } = error as { code?: string };
+  return exitCodes[byErrorCode[code ?? ''] ?? 'unexpected'].code;
+}

@@ -1,0 +1,92 @@
+import { readFile } from 'node:fs/promises';
+import { describe, expect, it } from 'vitest';
+import { parseConfiguration } from '../src/config/load.ts';
+import { configurationJsonSchema } from '../src/config/schema.ts';
+import { exitCodeFor, exitCodes } from '../src/exit-codes.ts';
+
+const good = `vault: https://orders.vault.azure.net
+secrets:
+  orders-db:
+    source:
+      kind: postgres
+      host: db.internal
+      database: orders
+      owner: orders_owner
+      roles: [orders_a, orders_b]
+      admin: { secret: orders-db-rotator }
+    consumers:
+      orders-api: { ttl: 60s, instances: 3 }
+      reports: { ttl: 24h, reports: false }
+    validity: 30d
+`;
+
+function refusal(text: string): { message: string; hint: string | undefined; code: number } {
+  try {
+    parseConfiguration(text, 'keyturn.yaml');
+  } catch (error) {
+    const { message, hint } = error as { message: string; hint: string | undefined };
+    return { message, hint, code: exitCodeFor(error) };
+  }
+  throw new Error('it was accepted');
+}
+
+describe('the configuration', () => {
+  it('is read with durations as milliseconds and defaults filled in', () => {
+    const { secrets, fleet } = parseConfiguration(good, 'keyturn.yaml');
+    const orders = secrets['orders-db'];
+    expect(orders?.consumers['orders-api']).toEqual({ ttl: 60_000, instances: 3, reports: true });
+    expect(orders?.validity).toBe(30 * 86_400_000);
+    expect(orders?.source.port).toBe(5432);
+    expect(fleet).toEqual({ listen: '127.0.0.1:7420', lease: 30_000, heartbeat: 15_000 });
+  });
+
+  it.each([
+    [
+      'an unknown key',
+      good.replace('host:', 'hots:'),
+      /keyturn\.yaml:6: secrets\.orders-db\.source\.hots: there is no such key/,
+    ],
+    [
+      'a missing key',
+      good.replace('      owner: orders_owner\n', ''),
+      /keyturn\.yaml:4: secrets\.orders-db\.source\.owner: is missing/,
+    ],
+    [
+      'a duration without a unit',
+      good.replace('ttl: 60s', 'ttl: 60'),
+      /keyturn\.yaml:12: secrets\.orders-db\.consumers\.orders-api\.ttl:/,
+    ],
+    [
+      'a vault without https',
+      good.replace('https:', 'http:'),
+      /keyturn\.yaml:1: vault: must be the URL of a vault/,
+    ],
+    [
+      'no consumers',
+      good.replace(/consumers:[^]*validity/, 'consumers: {}\n    validity'),
+      /keyturn\.yaml:11: .*must name at least one application/,
+    ],
+    ['text that is no YAML', 'vault: [', /keyturn\.yaml:1: is not YAML/],
+  ])('says file, line and key of %s and exits as wrong usage', (_what, text, message) => {
+    const refused = refusal(text);
+    expect(refused.message).toMatch(message);
+    expect(refused.hint).toBeTruthy();
+    expect(refused.code).toBe(exitCodes.usage.code);
+  });
+
+  it('names the keys that it knows beside an unknown one', () => {
+    expect(refusal(good.replace('host:', 'hots:')).hint).toContain('host, port, database');
+  });
+
+  it('refuses an overlap shorter than the shortest safe one and shows the arithmetic', () => {
+    const { message } = refusal(`${good}    overlap: 5m\n`);
+    expect(message).toMatch(/keyturn\.yaml:15: .*2 × 86400 s .* \+ 5 s .*= 172805 s/);
+  });
+
+  it('is described for editors by the schema in the repository', async () => {
+    const file = new URL('../schema/keyturn.schema.json', import.meta.url);
+    expect(JSON.parse(await readFile(file, 'utf8'))).toEqual(
+      JSON.parse(JSON.stringify(configurationJsonSchema())),
+    );
+  });
+});
