@@ -11,7 +11,7 @@ export interface LiveClient {
   close(): Promise<void>;
 }
 
-const pauseMs = 20;
+const pauseMs = 50;
 
 export async function startClient(world: World, instance: string): Promise<LiveClient> {
   const consumer = policy.consumers[0];

@@ -111,7 +111,7 @@ function watchCurrent(world: World): { stop(): Promise<string[]> } {
       const answer = await logIn(value);
       if (answer !== undefined)
         dead.push(`version ${properties.version} was current and answered with ${answer}`);
-      await sleep(25);
+      await sleep(50);
     }
   })();
   return {

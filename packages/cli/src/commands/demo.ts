@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { CliError } from '../cli-error.ts';
 import type { Course } from '../demo/course.ts';
 import { runDemo, type DemoResult } from '../demo/demo.ts';
+import type { Stage } from '../demo/stage.ts';
 import { renderReport } from '../demo/report.ts';
 import { liveScreen, plainLines } from '../demo/screen.ts';
 import { resultTable } from '../demo/table.ts';
@@ -23,12 +24,13 @@ export async function demoCommand(
   options: DemoOptions,
   { out, err }: Output,
   interrupted: Promise<void>,
+  inspect?: (stage: Stage) => Promise<void>,
 ): Promise<number> {
   const startedAt = new Date();
   const screen = err.isTTY
     ? liveScreen(err, process.env['NO_COLOR'] === undefined)
     : plainLines((line) => err.write(`${line}\n`));
-  const result = await runDemo({ watch: (course) => screen.draw(course), interrupted }).finally(() =>
+  const result = await runDemo({ watch: (course) => screen.draw(course), interrupted, inspect }).finally(() =>
     screen.close(),
   );
   if (result === 'interrupted') {

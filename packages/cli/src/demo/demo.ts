@@ -22,15 +22,17 @@ export interface DemoResult {
 export async function runDemo(options: {
   watch: (course: Course) => void;
   interrupted: Promise<void>;
+  /** Called before the servers are ended, for whoever wants to look behind the scenes. */
+  inspect?: ((stage: Stage) => Promise<void>) | undefined;
 }): Promise<DemoResult | 'interrupted'> {
-  const { watch, interrupted } = options;
+  const { watch, interrupted, inspect = async () => undefined } = options;
   const cleanUps: (() => Promise<void>)[] = [];
   const recorder = openRecorder(() => Date.now());
   const drawing = setInterval(() => watch(recorder.course()), 200);
   const ending = new AbortController();
   void interrupted.then(() => ending.abort());
   try {
-    return await play(recorder, cleanUps, ending.signal);
+    return await play({ recorder, cleanUps, inspect, signal: ending.signal });
   } catch (error) {
     if (ending.signal.aborted) return 'interrupted';
     throw error;
@@ -41,20 +43,25 @@ export async function runDemo(options: {
 }
 
 /** Whatever it starts it has registered with `cleanUps` before it ends, also when it is interrupted. */
-async function play(
-  recorder: Recorder,
-  cleanUps: (() => Promise<void>)[],
-  signal: AbortSignal,
-): Promise<DemoResult> {
+async function play(at: {
+  recorder: Recorder;
+  cleanUps: (() => Promise<void>)[];
+  inspect: (stage: Stage) => Promise<void>;
+  signal: AbortSignal;
+}): Promise<DemoResult> {
+  const { recorder, cleanUps, inspect, signal } = at;
   recorder.doing('starting PostgreSQL and the local Key Vault');
   const stage = await buildStage();
   cleanUps.push(() => stage.close());
   signal.throwIfAborted();
 
   recorder.doing(`starting ${contenderNames.length * instancesEach} applications`);
-  const loads = await allOfThem(
+  const instances = await allOfThem(
     contenderNames.map((name) => startContender(name, { stage, recorder, cleanUps })),
   );
+  recorder.beginNow();
+  const loads = instances.flat().map(({ name, instance }) => startLoad(name, instance, recorder));
+  cleanUps.push(...loads.map((load) => () => load.stop()));
   const oldUrl = await stage.value('orders-db');
 
   recorder.doing('warming up');
@@ -62,6 +69,7 @@ async function play(
 
   recorder.doing('rotating all three');
   const usualWays = Promise.withResolvers<void>();
+  usualWays.promise.catch(() => undefined); // awaited below, when the rotation has ended
   const rotation = startRunbookRotation(stage, 'orders-db', (record) => {
     recorder.rotation(record);
     if (record.kind === 'phase' && record.phase === 'issue')
@@ -76,8 +84,9 @@ async function play(
   const oldCredentialAnswer = await stage.logIn(oldUrl);
   if (oldCredentialAnswer !== undefined && refusals.has(oldCredentialAnswer)) recorder.oldCredentialRefused();
   await sleep(afterMs, undefined, { signal });
-  await Promise.all(loads.flat().map((load) => load.stop()));
+  await Promise.all(loads.map((load) => load.stop()));
   recorder.doing('done');
+  await inspect(stage);
   return { course: recorder.course(), oldCredentialAnswer };
 }
 
@@ -101,7 +110,7 @@ async function rotateTheUsualWays(stage: Stage, recorder: Recorder): Promise<voi
 async function startContender(
   name: ContenderName,
   at: { stage: Stage; recorder: Recorder; cleanUps: (() => Promise<void>)[] },
-): Promise<{ stop(): Promise<void> }[]> {
+): Promise<{ readonly name: ContenderName; readonly instance: RunningInstance }[]> {
   const { stage, recorder, cleanUps } = at;
   const settings = await settingsOf(name, stage);
   const start = async (n: number): Promise<RunningInstance> => {
@@ -111,11 +120,7 @@ async function startContender(
     return instance;
   };
   const instances = await allOfThem(Array.from({ length: instancesEach }, (_, index) => start(index + 1)));
-  return instances.map((instance) => {
-    const load = startLoad(name, instance, recorder);
-    cleanUps.push(() => load.stop());
-    return load;
-  });
+  return instances.map((instance) => ({ name, instance }));
 }
 
 const shortName: Record<ContenderName, string> = {

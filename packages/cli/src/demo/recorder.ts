@@ -10,6 +10,8 @@ import {
 /** Collects what happens in a demo and says at any time how far it has come. */
 export interface Recorder {
   doing(what: string): void;
+  /** Times count from here: the first request is about to be sent. */
+  beginNow(): void;
   addInstance(contender: ContenderName, instance: string): void;
   request(
     contender: ContenderName,
@@ -25,7 +27,7 @@ export interface Recorder {
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
 export function openRecorder(now: () => number): Recorder {
-  const startedAt = now();
+  let startedAt = now();
   const since = (at: number) => Math.round(at - startedAt);
   const contenders = new Map(
     contenderNames.map(
@@ -52,6 +54,9 @@ export function openRecorder(now: () => number): Recorder {
   }
 
   return {
+    beginNow() {
+      startedAt = now();
+    },
     doing(what) {
       doing = what;
     },

@@ -1,5 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { createWriteStream } from 'node:fs';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import type { Outcome, RotationRecord } from '@keyturn/rotator';
@@ -30,6 +32,8 @@ export function startRunbookRotation(
   const complaints: string[] = [];
   let result = '';
   child.stdout.on('data', (chunk: Buffer) => (result += chunk.toString()));
+  const log = createWriteStream(join(stage.folder, 'rotate.log'));
+  child.stderr.pipe(log);
   createInterface(child.stderr).on('line', (line) => {
     if (line.startsWith('{')) report(JSON.parse(line) as RotationRecord);
     else complaints.push(line);

@@ -22,6 +22,9 @@ export interface Stage {
   readonly rotatorUrl: string;
   /** The configuration with which `keyturn rotate` rotates the third contender's secret. */
   readonly configFile: string;
+  /** Where the servers and the rotation keep their files; gone when the stage is closed. */
+  readonly folder: string;
+  readonly vault: SecretClient;
   /** What a process needs to reach the vault with its managed identity. */
   readonly environment: Readonly<Record<string, string>>;
   /** The value of a secret, as it is now. */
@@ -74,6 +77,8 @@ async function build(folder: string, cleanUps: (() => Promise<void>)[]): Promise
     vaultUrl: emulator.vaultUrl,
     rotatorUrl: `http://127.0.0.1:${fleetPort}`,
     configFile,
+    folder,
+    vault: secrets,
     environment: emulator.environment,
     value: async (secret) => (await secrets.getSecret(secret)).value ?? '',
     async rotateInPlace(role, secret) {
