@@ -1,12 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
-import { createServer, type AddressInfo } from 'node:net';
-import { once } from 'node:events';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { SecretClient } from '@azure/keyvault-secrets';
 import { startEmulator, type Emulator } from '@keyturn/emulator';
-import type { SecretPolicy } from '@keyturn/rotator';
+import { freePort, type SecretPolicy } from '@keyturn/rotator';
 import { startEmbeddedPostgres } from '@keyturn/rotator/embedded-postgres';
 import { setupStatements } from '@keyturn/sources/postgres';
 import { Client } from 'pg';
@@ -131,13 +129,4 @@ export async function run(url: string, statements: readonly string[]): Promise<v
 
 function password(): string {
   return randomBytes(18).toString('base64url');
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }

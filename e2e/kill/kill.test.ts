@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startClient, type LiveClient } from './clients.ts';
-import { killPoints } from './matrix.ts';
+import { playMatrix } from './matrix.ts';
 import { playRound } from './round.ts';
 import { buildWorld, type World } from '../world.ts';
 
@@ -27,17 +27,15 @@ describe('a rotator that is killed', () => {
   }, 120_000);
 
   it('keeps I1 to I7 before and after every external call', async () => {
-    const undisturbed = await playRound(world, clients, { kill: 'never' });
-    expect(undisturbed.violations).toEqual([]);
-    const points = killPoints(undisturbed.calls);
-    expect(points.length).toBeGreaterThan(40);
-    for (const kill of points) {
-      const { violations, killed } = await playRound(world, clients, { kill });
-      const where = `${kill.moment} "${kill.call}"`;
-      expect(killed, `${where} was not reached`).toBe(true);
+    let kills = 0;
+    for await (const { kill, killed, violations } of playMatrix(world, clients)) {
+      const where = kill === 'never' ? 'undisturbed' : JSON.stringify(kill);
+      expect(killed, `${where} was reached`).toBe(kill !== 'never');
       expect(violations, where).toEqual([]);
+      if (killed) kills += 1;
     }
-  }, 1_800_000);
+    expect(kills).toBeGreaterThan(80);
+  }, 2_400_000);
 
   it('is caught by I1 if it issues again without looking in the vault first', async () => {
     const undisturbed = await playRound(world, clients, { kill: 'never' });

@@ -1,4 +1,27 @@
+import { Client } from 'pg';
+import { roles, secretName, type World } from '../world.ts';
+import type { LiveClient } from './clients.ts';
 import type { KillPoint } from './protocol.ts';
+import { playRound, type Round } from './round.ts';
+
+/**
+ * Kills the rotator before and after every call that leaves its process, one round each: those of the first
+ * rotation of a secret, which has more to set up, and those of every later one.
+ */
+export async function* playMatrix(world: World, clients: readonly LiveClient[]): AsyncGenerator<Round> {
+  await makeFirst(world);
+  const first = await playRound(world, clients, { kill: 'never' });
+  yield first;
+  const later = await playRound(world, clients, { kill: 'never' });
+  yield later;
+  const points = killPoints(later.calls);
+  for (const kill of points) yield await playRound(world, clients, { kill });
+  const known = new Set(points.map(({ call }) => call));
+  for (const kill of killPoints(first.calls).filter(({ call }) => !known.has(call))) {
+    await makeFirst(world);
+    yield await playRound(world, clients, { kill });
+  }
+}
 
 /**
  * The kill points of a rotation: both sides of every call that leaves the process. While it converges it makes
@@ -10,4 +33,21 @@ export function killPoints(calls: readonly string[]): KillPoint[] {
     { call, moment: 'before' as const },
     { call, moment: 'after' as const },
   ]);
+}
+
+/** Makes the next rotation a first one: only one of the two roles exists, and no tag says which is in use. */
+async function makeFirst({ sourceUrl, vault }: World): Promise<void> {
+  const { properties } = await vault.getSecret(secretName);
+  await vault.updateSecretProperties(secretName, properties.version ?? '', { tags: {} });
+  const client = new Client({ connectionString: sourceUrl });
+  await client.connect();
+  try {
+    const { rows } = await client.query<{ rolname: string }>(
+      'select rolname from pg_roles where not rolcanlogin and rolname = any($1)',
+      [roles],
+    );
+    for (const { rolname } of rows) await client.query(`drop role ${client.escapeIdentifier(rolname)}`);
+  } finally {
+    await client.end();
+  }
 }

@@ -1,11 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer, type AddressInfo } from 'node:net';
-import { once } from 'node:events';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { SecretClient } from '@azure/keyvault-secrets';
 import { startEmulator } from '@keyturn/emulator';
+import { freePort } from '@keyturn/rotator';
 import { startEmbeddedPostgres } from '@keyturn/rotator/embedded-postgres';
 import { setupStatements } from '@keyturn/sources/postgres';
 import { Client } from 'pg';
@@ -174,15 +173,6 @@ async function logIn(url: string): Promise<string | undefined> {
 
 function newPassword(): string {
   return randomBytes(18).toString('base64url');
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }
 
 async function cleanUp(cleanUps: (() => Promise<void>)[]): Promise<void> {

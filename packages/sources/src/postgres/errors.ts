@@ -1,0 +1,93 @@
+import { SourceError, type SourceErrorCode } from '@keyturn/source';
+
+/** Whose login failed: Keyturn's own, or one that is being proven. */
+export type LoginOf = 'rotator' | 'application';
+
+interface Reading {
+  readonly code: SourceErrorCode;
+  readonly says: string;
+  readonly hint?: string;
+}
+
+/**
+ * Turns what the driver threw into a `SourceError`. Errors of the driver may carry statements, parameters or the
+ * connection's configuration, so nothing of them is kept but the code and a message without `secrets`.
+ */
+export function toSourceError(
+  error: unknown,
+  at: { loginOf: LoginOf; secrets?: readonly string[] },
+): SourceError {
+  if (error instanceof SourceError) return error;
+  const { code = '', message = '' } = error as { code?: string; message?: string };
+  const text = without(at.secrets ?? [], message);
+  const { says, hint, ...reading } = read({ code, text, loginOf: at.loginOf });
+  return new SourceError(reading.code, `${says}${code === '' ? '' : ` (${code})`}.`, {
+    cause: Object.assign(new Error(text), code === '' ? {} : { code }),
+    ...(hint === undefined ? {} : { hint }),
+  });
+}
+
+// The codes are in PostgreSQL's documentation, appendix A.
+function read({ code, text, loginOf }: { code: string; text: string; loginOf: LoginOf }): Reading {
+  if (code.startsWith('28')) return loginRefused[loginOf];
+  if (code === '42501') return missingRight(text)[loginOf];
+  if (code === '53300')
+    return {
+      code: 'UNREACHABLE',
+      says: 'PostgreSQL takes no more connections',
+      hint: 'Raise max_connections or the limit of the role or database, or end connections that nobody needs.',
+    };
+  if (code === '3D000')
+    return {
+      code: 'MISCONFIGURED',
+      says: 'The database does not exist',
+      hint: 'Correct the name of the database.',
+    };
+  if (mayPass(code, text))
+    return {
+      code: 'UNREACHABLE',
+      says: 'PostgreSQL did not answer',
+      hint: 'See that the server runs and that host, port and firewall let Keyturn reach it.',
+    };
+  return { code: 'UNEXPECTED', says: `PostgreSQL answered "${text}"` };
+}
+
+const loginRefused: Readonly<Record<LoginOf, Reading>> = {
+  application: { code: 'REFUSED', says: 'PostgreSQL refused the login' },
+  rotator: {
+    code: 'FORBIDDEN',
+    says: "PostgreSQL refused Keyturn's own login",
+    hint: "Write the rotator role's present login into the secret that the configuration names for it.",
+  },
+};
+
+function missingRight(text: string): Readonly<Record<LoginOf, Reading>> {
+  return {
+    application: {
+      code: 'MISCONFIGURED',
+      says: `The credential logs in but may not do what the probe does: ${text}`,
+      hint: 'Grant what the probe needs to the owner role, not to one of the login roles.',
+    },
+    rotator: {
+      code: 'FORBIDDEN',
+      says: `The rotator role lacks a right: ${text}`,
+      hint: 'Run the statements of setupStatements() that were not run yet.',
+    },
+  };
+}
+
+/**
+ * Connection lost, shutting down or starting up, out of resources, cancelled by a time-out, a lock not had,
+ * a conflict with another transaction; and what Node says of sockets and names.
+ */
+const passing =
+  /^(?:08|57P|57014|53|55P03|40|ECONN|ETIMEDOUT|EHOST|ENET|EPIPE|ENOTFOUND|EAI_|EADDRNOTAVAIL|ENOENT)/;
+
+/** The driver's own time-outs and broken connections have no code. */
+function mayPass(code: string, text: string): boolean {
+  return code === '' ? /timeout|terminated/i.test(text) : passing.test(code);
+}
+
+function without(secrets: readonly string[], message: string): string {
+  return secrets.reduce((text, secret) => text.replaceAll(secret, '[secret]'), message);
+}
