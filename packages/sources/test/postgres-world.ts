@@ -61,11 +61,14 @@ export async function openWorld(server: Server, more: Partial<PostgresOptions> =
     string,
   ];
   const { asSuperuser } = server;
-  for (const sql of setupStatements({ owner, roles: [a, b], rotator, database })) await asSuperuser(sql);
   const [password, rotatorPassword] = [newPassword(), newPassword()];
-  await asSuperuser(`alter role ${a} password '${password}'`);
-  await asSuperuser(`alter role ${rotator} password '${rotatorPassword}'`);
-  await asSuperuser(`grant create on schema public to ${owner}`);
+  const statements = [
+    ...setupStatements({ owner, roles: [a, b], rotator, database }),
+    `alter role ${a} password '${password}'`,
+    `alter role ${rotator} password '${rotatorPassword}'`,
+    `grant create on schema public to ${owner}`,
+  ];
+  await asSuperuser(statements.join(';'));
   const login = { host: '127.0.0.1', port: server.port, database };
   const options: PostgresOptions = {
     roles: [a, b],
@@ -79,7 +82,10 @@ export async function openWorld(server: Server, more: Partial<PostgresOptions> =
     server,
     source: postgres(options),
     options,
-    ...{ a, b, owner, rotator },
+    a,
+    b,
+    owner,
+    rotator,
     currentValue: new SecretValue(`postgres://${a}:${password}@127.0.0.1:${server.port}/${database}`),
     async close() {
       const roles = [b, a, rotator, owner];

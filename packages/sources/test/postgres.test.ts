@@ -1,5 +1,6 @@
+import { readFile, writeFile } from 'node:fs/promises';
 import { isRefused, SecretValue, SourceError } from '@keyturn/source';
-import { postgres } from '@keyturn/sources/postgres';
+import { postgres, setupStatements } from '@keyturn/sources/postgres';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { asApplication, logIn, openWorld, passwordIn, startServer } from './postgres-world.ts';
 import type { Server, World } from './postgres-world.ts';
@@ -56,7 +57,8 @@ describe('two roles in one owner', () => {
     const { source, a, b, owner, rotator } = world;
     await asSuperuser(`create role ${b} login in role ${owner} valid until '2001-01-01'`);
     await asSuperuser(`grant ${b} to ${rotator} with admin option`);
-    await source.prove((await source.issue('orders@1', a)).value);
+    const { value } = await source.issue('orders@1', a);
+    await expect(source.prove(value)).resolves.toBeUndefined();
   });
 
   test('what people wrote about a role stays in its comment', async () => {
@@ -134,7 +136,7 @@ describe('usage', () => {
     });
   });
 
-  test('a session that acts as the owner is still its login role’s', async () => {
+  test('a session that acts as the owner is still counted as its login role’s', async () => {
     const { source, a, currentValue } = world;
     const session = await logIn(currentValue);
     await session.client.query('discard all');
@@ -187,7 +189,8 @@ describe('no value is told', () => {
       'postgres://hunter2/db',
     ]) {
       const error = await failure(source.prove(new SecretValue(text)));
-      expect(error).toMatchObject({ code: 'MISCONFIGURED', cause: undefined });
+      expect(error.code).toBe('MISCONFIGURED');
+      expect(error.cause).toBeUndefined();
       expect(error.message + error.hint).not.toContain('hunter2');
     }
   });
@@ -222,7 +225,7 @@ describe('a right that is lacking is named by the statement that gives it', () =
     },
   };
   for (const [right, { take, hint }] of Object.entries(lacking)) {
-    test(right, async () => {
+    test(`the right ${right}`, async () => {
       const { source, a, b } = world;
       await asSuperuser(take(world));
       const before = await source.list();
@@ -402,22 +405,18 @@ describe('prove', () => {
 
   test('is not deceived by a server that asks for no password', async () => {
     const { source, a, currentValue } = world;
-    const [file] = await asSuperuser<{ path: string }>("select current_setting('hba_file') as path");
-    const { readFile, writeFile } = await import('node:fs/promises');
-    const path = String(file?.path);
-    const before = await readFile(path, 'utf8');
-    await writeFile(path, `host all ${a} 127.0.0.1/32 trust\n${before}`);
-    await asSuperuser('select pg_reload_conf()');
-    try {
-      await expect
-        .poll(
-          async () => (await failure(source.prove(currentValue).then(() => source.list().then(never)))).code,
-        )
-        .toBe('MISCONFIGURED');
-    } finally {
-      await writeFile(path, before);
-      await asSuperuser('select pg_reload_conf()');
-    }
+    const error = await withRule(`host all ${a} 127.0.0.1/32 trust`, () =>
+      failure(source.prove(currentValue)),
+    );
+    expect(error).toMatchObject({ code: 'MISCONFIGURED', hint: expect.stringContaining('scram-sha-256') });
+  });
+
+  test('does not take a closed door for a refused credential', async () => {
+    const { source, a, currentValue } = world;
+    const error = await withRule(`host all ${a} 127.0.0.1/32 reject`, () =>
+      failure(source.prove(currentValue)),
+    );
+    expect(error).toMatchObject({ code: 'MISCONFIGURED', hint: expect.stringContaining('pg_hba.conf') });
   });
 
   test('and usage do not count prove itself', async () => {
@@ -449,6 +448,33 @@ test('a login of Keyturn’s own that is refused is FORBIDDEN, not REFUSED', asy
   expect(await failure(postgres({ ...options, admin }).list())).toMatchObject({ code: 'FORBIDDEN' });
 });
 
-function never(): never {
-  throw new SourceError('UNREACHABLE', 'not reloaded yet');
+/** Does something while a line stands before all others of pg_hba.conf. */
+async function withRule<T>(line: string, action: () => Promise<T>): Promise<T> {
+  const [{ path }] = (await asSuperuser("select current_setting('hba_file') as path")) as [{ path: string }];
+  const before = await readFile(path, 'utf8');
+  const write = async (text: string) => {
+    const loadedAt = 'select pg_conf_load_time()::text as at';
+    const [was] = await asSuperuser(loadedAt);
+    await writeFile(path, text);
+    await asSuperuser('select pg_reload_conf()');
+    await expect.poll(async () => (await asSuperuser(loadedAt))[0]).not.toEqual(was);
+  };
+  await write(`${line}\n${before}`);
+  try {
+    return await action();
+  } finally {
+    await write(before);
+  }
 }
+
+test('the README’s SQL is what setupStatements returns', async () => {
+  const readme = await readFile(new URL('../README.md', import.meta.url), 'utf8');
+  const written = /```sql\n(?<sql>CREATE[^`]*?)```/.exec(readme)?.groups?.['sql'];
+  const statements = setupStatements({
+    owner: 'orders_owner',
+    roles: ['orders_a', 'orders_b'],
+    rotator: 'keyturn',
+    database: 'orders',
+  });
+  expect(written).toBe(statements.map((sql) => `${sql};\n`).join(''));
+});

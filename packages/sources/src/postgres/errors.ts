@@ -3,6 +3,13 @@ import { SourceError, type SourceErrorCode } from '@keyturn/source';
 /** Whose login failed: Keyturn's own, or one that is being proven. */
 export type LoginOf = 'rotator' | 'application';
 
+interface Thrown {
+  readonly code?: string;
+  readonly message?: string;
+  /** The function of the server that raised it: tells apart what shares a code, in every language. */
+  readonly routine?: string | undefined;
+}
+
 interface Reading {
   readonly code: SourceErrorCode;
   readonly says: string;
@@ -18,9 +25,9 @@ export function toSourceError(
   at: { loginOf: LoginOf; secrets?: readonly string[] },
 ): SourceError {
   if (error instanceof SourceError) return error;
-  const { code = '', message = '' } = error as { code?: string; message?: string };
+  const { code = '', message = '', routine } = error as Thrown;
   const text = without(at.secrets ?? [], message);
-  const { says, hint, ...reading } = read({ code, text, loginOf: at.loginOf });
+  const { says, hint, ...reading } = read({ code, text, routine, loginOf: at.loginOf });
   return new SourceError(reading.code, `${says}${code === '' ? '' : ` (${code})`}.`, {
     cause: Object.assign(new Error(text), code === '' ? {} : { code }),
     ...(hint === undefined ? {} : { hint }),
@@ -28,7 +35,9 @@ export function toSourceError(
 }
 
 // The codes are in PostgreSQL's documentation, appendix A.
-function read({ code, text, loginOf }: { code: string; text: string; loginOf: LoginOf }): Reading {
+function read(thrown: Thrown & { code: string; text: string; loginOf: LoginOf }): Reading {
+  const { code, text, routine, loginOf } = thrown;
+  if (code === '28000' && routine === 'ClientAuthentication') return closedDoor;
   if (code.startsWith('28')) return loginRefused[loginOf];
   if (code === '42501') return missingRight(text)[loginOf];
   if (code === '53300')
@@ -51,6 +60,13 @@ function read({ code, text, loginOf }: { code: string; text: string; loginOf: Lo
     };
   return { code: 'UNEXPECTED', says: `PostgreSQL answered "${text}"` };
 }
+
+/** The server turned the connection away before it looked at the credential, which may be as good as ever. */
+const closedDoor: Reading = {
+  code: 'MISCONFIGURED',
+  says: 'PostgreSQL takes no connection from here for this role and database',
+  hint: 'Add a line to pg_hba.conf that lets the host of the rotator in, and see whether it demands TLS.',
+};
 
 const loginRefused: Readonly<Record<LoginOf, Reading>> = {
   application: { code: 'REFUSED', says: 'PostgreSQL refused the login' },
