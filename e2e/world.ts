@@ -36,12 +36,12 @@ export interface World {
 
 export const policy: SecretPolicy = {
   secret: secretName,
-  consumers: [{ name: 'orders-api', ttlMs: 300, instances: 2, reports: true }],
+  consumers: [{ name: 'orders-api', ttlMs: 200, instances: 2, reports: true }],
   validityMs: 90 * 86_400_000,
   clockSkewMs: 0,
   deadlineMs: 60_000,
   pollMs: 50,
-  requestTimeoutMs: 400,
+  requestTimeoutMs: 700,
   retryForMs: 20_000,
 };
 

@@ -8,16 +8,20 @@ import { playRound, type Round } from './round.ts';
  * Kills the rotator before and after every call that leaves its process, one round each: those of the first
  * rotation of a secret, which has more to set up, and those of every later one.
  */
-export async function* playMatrix(world: World, clients: readonly LiveClient[]): AsyncGenerator<Round> {
+export async function* playMatrix(
+  world: World,
+  clients: readonly LiveClient[],
+  moments: readonly KillPoint['moment'][] = ['before', 'after'],
+): AsyncGenerator<Round> {
   await makeFirst(world);
   const first = await playRound(world, clients, { kill: 'never' });
   yield first;
   const later = await playRound(world, clients, { kill: 'never' });
   yield later;
-  const points = killPoints(later.calls);
+  const points = killPoints(later.calls, moments);
   for (const kill of points) yield await playRound(world, clients, { kill });
   const known = new Set(points.map(({ call }) => call));
-  for (const kill of killPoints(first.calls).filter(({ call }) => !known.has(call))) {
+  for (const kill of killPoints(first.calls, moments).filter(({ call }) => !known.has(call))) {
     await makeFirst(world);
     yield await playRound(world, clients, { kill });
   }
@@ -27,12 +31,9 @@ export async function* playMatrix(world: World, clients: readonly LiveClient[]):
  * The kill points of a rotation: both sides of every call that leaves the process. While it converges it makes
  * the same few calls over and over; the first of each kind stands for all.
  */
-export function killPoints(calls: readonly string[]): KillPoint[] {
+function killPoints(calls: readonly string[], moments: readonly KillPoint['moment'][]): KillPoint[] {
   const distinct = new Set(calls.filter((call) => !call.startsWith('converge:') || call.endsWith(' #1')));
-  return [...distinct].flatMap((call) => [
-    { call, moment: 'before' as const },
-    { call, moment: 'after' as const },
-  ]);
+  return [...distinct].flatMap((call) => moments.map((moment) => ({ call, moment })));
 }
 
 /** Makes the next rotation a first one: only one of the two roles exists, and no tag says which is in use. */

@@ -39,7 +39,7 @@ type Method = (...args: unknown[]) => Promise<unknown>;
 
 /** Every call of the SDK that reaches the vault passes here. */
 for (const name of ['getSecret', 'setSecret', 'updateSecretProperties'] as const) {
-  const prototype = SecretClient.prototype as unknown as Record<string, Method>;
+  const prototype = SecretClient.prototype as unknown as Record<typeof name, Method>;
   const original = prototype[name];
   prototype[name] = function (this: unknown, ...args: unknown[]) {
     return around(`vault ${name}`, () => original.apply(this, args));

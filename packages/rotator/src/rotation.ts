@@ -27,6 +27,8 @@ export type Published = {
   readonly ref: CredentialRef;
   /** Milliseconds since 1970 by the vault's clock, rounded up to the second that the vault counts in. */
   readonly publishedAt: number;
+  /** True if it is the old value, made current again: from there, no way leads back. */
+  readonly rolledBack?: true;
 };
 
 /** How a rotation ended. `notChecked` names what could not be seen, so that nobody takes it for proven. */

@@ -110,6 +110,8 @@ export async function openRotator(options: RotatorOptions): Promise<Rotator> {
     url: listening.url,
     async rotate(secret) {
       known(secret);
+      const unfinished = await journal.unfinished(secret);
+      if (unfinished) return journal.run(unfinished);
       const current = await vault.current(secret);
       return journal.run(whichRotation(secret, current, await vault.versions(secret)));
     },

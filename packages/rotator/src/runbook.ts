@@ -44,7 +44,7 @@ async function rollBack(
   at: { old: Old; fresh: Published; why: string },
 ): Promise<Outcome> {
   rotation.report({ kind: 'rejected', reason: at.why });
-  const back = await run.step('roll back', () => publishOldValue(rotation, at.old.ref));
+  const back = await run.step('roll back', () => publishOldValue(rotation, at.old));
   await run.step('announce', () => announce(rotation, back));
   const convergence = await converge(run, rotation, { to: back, leaving: at.fresh.ref });
   const revoked = await run.step('revoke', () => revoke(rotation, at.fresh));

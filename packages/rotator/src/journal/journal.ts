@@ -11,6 +11,8 @@ import type { Json, Run, Signal } from './run.ts';
 export interface Journal {
   /** Starts this rotation, joins it if it runs, resumes it if it stopped half-way. One runs at a time, whoever asks. */
   run(request: Requested): Promise<Outcome>;
+  /** The rotation of a secret that was begun and has not ended, if there is one. */
+  unfinished(secret: string): Promise<Requested | undefined>;
   /** Says something to an open rotation. */
   tell(id: RotationId, signal: Signal, message: string): Promise<void>;
   /** Lets a step that changes things finish, then stops; open rotations stay resumable. */
@@ -29,6 +31,7 @@ export interface JournalOptions {
 
 /** A held rotation waits for weeks, and each restart on the way counts as a recovery. */
 const maxRecoveryAttempts = 1_000_000;
+const workflowName = 'rotation';
 const closeTimeoutMs = 20_000;
 
 export async function openJournal(options: JournalOptions): Promise<Journal> {
@@ -42,7 +45,7 @@ export async function openJournal(options: JournalOptions): Promise<Journal> {
       const about = rotation(request);
       return runbook(durableRun(about), about);
     },
-    { name: 'rotation', maxRecoveryAttempts },
+    { name: workflowName, maxRecoveryAttempts },
   );
 
   function durableRun(about: Rotation): Run {
@@ -80,10 +83,19 @@ export async function openJournal(options: JournalOptions): Promise<Journal> {
   });
   await DBOS.launch();
 
+  const attemptId = (id: RotationId, number: number) => (number === 1 ? id : `${id}/${number}`);
+
+  /** An attempt that failed hears nothing any more. */
+  async function latestAttempt(id: RotationId): Promise<string> {
+    for (let number = 1; ; number += 1) {
+      if ((await DBOS.getWorkflowStatus(attemptId(id, number + 1))) === null) return attemptId(id, number);
+    }
+  }
+
   return {
     async run(request) {
       for (let attemptNumber = 1; ; attemptNumber += 1) {
-        const workflowID = attemptNumber === 1 ? request.id : `${request.id}/${attemptNumber}`;
+        const workflowID = attemptId(request.id, attemptNumber);
         const status = await DBOS.getWorkflowStatus(workflowID);
         if (status === null) {
           const handle = await DBOS.startWorkflow(workflow, { workflowID })(request);
@@ -94,7 +106,16 @@ export async function openJournal(options: JournalOptions): Promise<Journal> {
         if (!failed) return DBOS.retrieveWorkflow<Outcome>(workflowID).getResult();
       }
     },
-    tell: (id, signal, message) => DBOS.send(id, message, signal),
+    async unfinished(secret) {
+      const [open] = await DBOS.listWorkflows({
+        workflowName,
+        workflow_id_prefix: `${secret}@`,
+        status: ['PENDING', 'ENQUEUED', 'DELAYED'],
+        loadOutput: false,
+      });
+      return open?.input?.[0] as Requested | undefined;
+    },
+    tell: async (id, signal, message) => DBOS.send(await latestAttempt(id), message, signal),
     async close() {
       closing = true;
       await Promise.race([

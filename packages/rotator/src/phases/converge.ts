@@ -3,6 +3,7 @@ import type { Instance } from '../fleet/fleet.ts';
 import type { Run } from '../journal/run.ts';
 import { hasConverged, judgeConvergence, type Verdict } from '../policy/converged.ts';
 import type { Published, Rotation } from '../rotation.ts';
+import { findRollBack, refuseIfNotOurs } from './publish.ts';
 
 /** How the waiting ended. */
 export type Convergence = {
@@ -30,7 +31,7 @@ export async function converge(run: Run, rotation: Rotation, towards: Towards): 
     const convergence = await run.step('converge', () => watch(rotation, towards));
     if (convergence) return convergence;
     const order = await run.signal<string>('operator', 0);
-    if (order === 'roll back') {
+    if (order === 'roll back' && !towards.to.rolledBack) {
       return { at: rotation.clock.now(), rejections: ['an operator asked for it'], notChecked: [] };
     }
   }
@@ -39,6 +40,10 @@ export async function converge(run: Run, rotation: Rotation, towards: Towards): 
 async function watch(rotation: Rotation, { to, leaving }: Towards): Promise<Convergence | null> {
   const { clock, policy, fleet, secret, source } = rotation;
   rotation.report({ kind: 'phase', phase: 'converge' });
+  await refuseIfNotOurs(rotation);
+  if (!to.rolledBack && (await findRollBack(rotation))) {
+    return { at: clock.now(), rejections: ['it was being rolled back before'], notChecked: [] };
+  }
   // After a restart nobody who connects has heard of it yet.
   fleet.announce({ secret, version: to.version, spreadMs: 0 });
   const until = clock.now() + sliceMs;
@@ -56,7 +61,9 @@ async function watch(rotation: Rotation, { to, leaving }: Towards): Promise<Conv
     });
     const converged = hasConverged(verdicts);
     reportStanding(rotation, { to, leaving, converged, verdicts, instances, usage });
-    const rejections = instances.filter((instance) => isRejecting(instance, to.version)).map(rejection);
+    const rejections = to.rolledBack
+      ? [] // an objection against the old value is no evidence that the new one may go
+      : instances.filter((instance) => isRejecting(instance, to.version)).map(rejection);
     if (converged || rejections.length > 0)
       return { at: clock.now(), rejections, notChecked: notChecked(verdicts) };
     if (!held && clock.now() > to.publishedAt + policy.deadlineMs) {

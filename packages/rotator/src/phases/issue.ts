@@ -1,7 +1,7 @@
 import type { Published, Rotation } from '../rotation.ts';
 import { RotatorError } from '../rotator-error.ts';
 import type { Old } from './preflight.ts';
-import { findPublished, publish, settle } from './publish.ts';
+import { findPublished, foreignVersion, publish, settle } from './publish.ts';
 
 /**
  * Issues a new credential, proves it and publishes it. Where a version of this rotation is already in the vault
@@ -21,12 +21,16 @@ export async function issueProveAndPublish(rotation: Rotation, old: Old): Promis
   return publish(rotation, { ref, value, look: findPublished });
 }
 
-/** Takes back what a failed issue left at the source: every credential that no version in the vault holds. */
+/**
+ * Takes back what a failed issue left at the source: every credential that no version in the vault holds. If
+ * somebody else published meanwhile, nobody knows what that version holds, so nothing is ended.
+ */
 export async function undoIssue(rotation: Rotation, old: Old): Promise<void> {
   const { source, vault, secret } = rotation;
   rotation.report({ kind: 'phase', phase: 'roll back' });
   if (await settle(rotation, findPublished)) return; // it is published, so clients may hold it: the rotation stays open
   const versions = await vault.versions(secret);
+  if (foreignVersion(rotation, versions)) return;
   const accountedFor = new Set([
     old.ref,
     ...versions.filter(({ enabled }) => enabled).map(({ tags }) => tags.credential),

@@ -8,7 +8,7 @@ import { findRollBack } from './publish.ts';
 /** What is to be replaced. */
 export type Old = {
   readonly ref: CredentialRef;
-  /** The process that began this rotation. */
+  /** The process that began this rotation; `unknown` if it left traces and no journal. */
   readonly incarnation: string;
   /** True if an earlier run of this rotation had already begun to roll back. */
   readonly rolledBack: boolean;
@@ -26,6 +26,7 @@ export async function preflight(rotation: Rotation): Promise<Old> {
     current: {
       version: current.version,
       ...(current.tags.rotation ? { rotation: current.tags.rotation } : {}),
+      ...(current.tags.rolledBack ? { rolledBack: true } : {}),
     },
     currentAuthenticates: await authenticates(source, current.value),
     expiresAt: clock.now() + policy.validityMs,
@@ -34,9 +35,11 @@ export async function preflight(rotation: Rotation): Promise<Old> {
     throw new RotatorError('PREFLIGHT', `${secret} is not rotated: ${refusal.reason}.`, {
       hint: refusal.hint,
     });
+  const ref = await credentialInUse(rotation);
+  const begunBefore = current.tags.rotation === id || (await source.list()).some((other) => other !== ref);
   return {
-    ref: await credentialInUse(rotation),
-    incarnation: rotation.incarnation,
+    ref,
+    incarnation: begunBefore ? 'unknown' : rotation.incarnation,
     rolledBack: (await findRollBack(rotation)) !== undefined,
   };
 }

@@ -17,11 +17,12 @@ type Find = (rotation: Rotation) => Promise<Published | undefined>;
 
 /**
  * Looks again after every request that may still be under way has been given up, so that its outcome is final.
- * Only then may a credential be issued again: a late publication of a replaced value would be an outage.
+ * Only then may a credential be issued again: a late publication of a replaced value would be an outage. The
+ * wait comes even if the first look fails, because the step is then tried again and must not find it skipped.
  */
 export async function settle(rotation: Rotation, look: Find): Promise<Published | undefined> {
-  const found = await look(rotation);
-  if (found) return found;
+  const [first] = await Promise.allSettled([look(rotation)]);
+  if (first.status === 'fulfilled' && first.value) return first.value;
   await rotation.clock.sleep(2 * rotation.policy.requestTimeoutMs);
   return look(rotation);
 }
@@ -58,6 +59,36 @@ export async function publish(
   return published;
 }
 
+/**
+ * Whatever somebody else publishes while a rotation is open is theirs to decide about: nothing is put over it
+ * or ended under it, also where it was published in the very moment before Keyturn's own version.
+ */
+export async function refuseIfNotOurs(rotation: Rotation): Promise<void> {
+  const { vault, secret, id } = rotation;
+  const current = await vault.current(secret);
+  const versions = await vault.versions(secret);
+  const foreign = current.tags.rotation === id ? foreignVersion(rotation, versions) : current;
+  if (!foreign) return;
+  throw new RotatorError(
+    'VAULT_CHANGED',
+    `Somebody else published version ${foreign.version} of ${secret}.`,
+    {
+      hint: 'Nothing was revoked. Decide which value is to stay: publish it again or disable that version, then rotate.',
+    },
+  );
+}
+
+/** An enabled version that is newer than the one to be replaced and does not come from this rotation. */
+export function foreignVersion(
+  { id, from }: Rotation,
+  versions: readonly VaultVersion[],
+): VaultVersion | undefined {
+  const since = versions.find(({ version }) => version === from)?.createdAt ?? Infinity;
+  return versions.find(
+    ({ enabled, createdAt, tags }) => enabled && createdAt > since && tags.rotation !== id,
+  );
+}
+
 async function find(
   { vault, secret, id }: Rotation,
   which: (version: VaultVersion) => boolean,
@@ -69,6 +100,7 @@ async function find(
 }
 
 /** Key Vault counts in seconds and cuts off the rest: a window measured from there must not be too short. */
-function toPublished({ version, createdAt }: VaultVersion, ref: CredentialRef): Published {
-  return { version, ref, publishedAt: createdAt + 1_000 };
+function toPublished({ version, createdAt, tags }: VaultVersion, ref: CredentialRef): Published {
+  const rolledBack = tags.rolledBack ? ({ rolledBack: true } as const) : {};
+  return { version, ref, publishedAt: createdAt + 1_000, ...rolledBack };
 }

@@ -2,6 +2,7 @@ import { isRefused, type CredentialRef, type SecretValue } from '@keyturn/source
 import type { Rotation } from '../rotation.ts';
 import { RotatorError } from '../rotator-error.ts';
 import type { VaultVersion } from '../vault.ts';
+import { refuseIfNotOurs } from './publish.ts';
 
 /** When the old credential was ended, milliseconds since 1970. */
 export type Revoked = { readonly at: number };
@@ -23,6 +24,7 @@ export async function revoke(rotation: Rotation, leaving: Leaving): Promise<Revo
   if (!version.enabled) throw cannotProve(rotation, leaving);
 
   const value = await vault.read(secret, leaving.version);
+  await refuseIfNotOurs(rotation);
   await refuseIfItIsCurrent(rotation, value);
   await source.revoke(leaving.ref);
   await proveRefused(rotation, value);

@@ -9,7 +9,11 @@ export interface StartFacts {
   /** The version that the rotation replaces. */
   readonly from: string;
   /** The vault's current version, and the rotation that published it if one did. */
-  readonly current: { readonly version: string; readonly rotation?: string };
+  readonly current: {
+    readonly version: string;
+    readonly rotation?: string;
+    readonly rolledBack?: boolean;
+  };
   /** Does the current value authenticate at the source? */
   readonly currentAuthenticates: boolean;
   /** Milliseconds since 1970 at which a version published now would expire. */
@@ -49,9 +53,12 @@ function replacesTheCurrentVersion({ id, from, current }: StartFacts): Refusal |
   };
 }
 
-/** Rotating away from a value that does not work would hide that the applications are already down. */
-function currentValueWorks({ currentAuthenticates, current }: StartFacts): Refusal | undefined {
-  if (currentAuthenticates) return undefined;
+/**
+ * Rotating away from a value that does not work would hide that the applications are already down. An open
+ * rotation whose own new value is refused has to go on, though: it is what takes that value back.
+ */
+function currentValueWorks({ id, currentAuthenticates, current }: StartFacts): Refusal | undefined {
+  if (currentAuthenticates || (current.rotation === id && !current.rolledBack)) return undefined;
   return {
     reason: `the current version ${current.version} is refused by the source`,
     hint: 'Set a value that works as the newest version, then rotate.',

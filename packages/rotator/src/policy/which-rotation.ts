@@ -7,8 +7,9 @@ export type Requested = { readonly id: RotationId; readonly secret: string; read
 
 /**
  * A request inside an open overlap joins the rotation that opened it; any other starts one that replaces the
- * current version. The vault alone decides, so a lost journal changes nothing: a rotation is open as long as
- * another version that it deals with is still enabled beside the current one.
+ * current version. The vault alone decides, so a lost journal changes nothing: a rotation is open until the
+ * version that it leaves bears the mark that its credential was seen to be refused. Whether that version is
+ * enabled says nothing: people disable and enable versions as they like.
  */
 export function whichRotation(
   secret: string,
@@ -19,8 +20,8 @@ export function whichRotation(
   if (id !== undefined && id.startsWith(`${secret}@`)) {
     const from = replacedVersion(id);
     const open = versions.some(
-      ({ version, enabled, tags }) =>
-        enabled &&
+      ({ version, tags }) =>
+        tags.refusedAt === undefined &&
         version !== current.version &&
         (current.tags.rolledBack ? tags.rotation === id && !tags.rolledBack : version === from),
     );

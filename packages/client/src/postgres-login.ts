@@ -1,0 +1,44 @@
+import type { PoolConfig } from 'pg';
+import type { Secret } from './secret.ts';
+import { SecretsError } from './secrets-error.ts';
+
+/**
+ * Reads the login out of a value: a URL (`postgres://user:password@host:5432/database`) or JSON with `user` or
+ * `username`, `password` and, where the pool's configuration does not say them, `host`, `port`, `database`.
+ */
+export function postgresLogin(secret: Secret): PoolConfig {
+  const text = secret.reveal().trim();
+  if (/^postgres(ql)?:\/\//.test(text)) return { connectionString: text };
+  const { user, username, password, host, port, database } = fields(text);
+  const login = { user: string(user) ?? string(username), password: string(password) };
+  if (login.user === undefined || login.password === undefined) throw formatError(secret);
+  const place = { host: string(host), port: number(port), database: string(database) };
+  return {
+    ...login,
+    ...Object.fromEntries(Object.entries(place).filter(([, value]) => value !== undefined)),
+  };
+}
+
+function fields(text: string): Record<string, unknown> {
+  try {
+    return (JSON.parse(text) ?? {}) as Record<string, unknown>;
+  } catch {
+    return {}; // the parser's own message would quote the value
+  }
+}
+
+function string(value: unknown): string | undefined {
+  return typeof value === 'string' && value !== '' ? value : undefined;
+}
+
+function number(value: unknown): number | undefined {
+  const parsed = Number(value ?? Number.NaN);
+  return Number.isInteger(parsed) ? parsed : undefined;
+}
+
+function formatError(secret: Secret): SecretsError {
+  return new SecretsError(
+    'VALUE_FORMAT',
+    `The value of ${secret.toString()} is no PostgreSQL login. Store postgres://user:password@host:5432/database, or JSON with host, port, database, username and password.`,
+  );
+}

@@ -1,0 +1,220 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { startEmbeddedPostgres, type EmbeddedPostgres } from '@keyturn/rotator/embedded-postgres';
+import { Client } from 'pg';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
+import { openSecrets, type Secrets } from '../src/index.ts';
+import { createPool, type SecretPool, type SecretPoolConfig } from '../src/pg.ts';
+import { startFakeRotator, type FakeRotator } from './fakes/fake-rotator.ts';
+import { fakeVault, type FakeVault } from './fakes/fake-vault.ts';
+
+let server: EmbeddedPostgres;
+let dataFolder: string;
+let admin: Client;
+let vault: FakeVault;
+let rotator: FakeRotator;
+let secrets: Secrets;
+let pool: SecretPool;
+
+beforeAll(async () => {
+  dataFolder = await mkdtemp(join(tmpdir(), 'client-pg-'));
+  server = await startEmbeddedPostgres({ dataFolder, settings: { fsync: 'off' } });
+  admin = new Client({ connectionString: server.url() });
+  await admin.connect();
+  await admin.query(`create role a login password 'old-pw'; create role b login password 'new-pw'`);
+});
+afterAll(async () => {
+  await admin.end();
+  await server.stop();
+  await rm(dataFolder, { recursive: true, force: true });
+});
+
+beforeEach(async () => {
+  rotator = await startFakeRotator();
+  vault = fakeVault('v1');
+  vault.publish('v1', url('a', 'old-pw'));
+  await admin.query(`alter role a login password 'old-pw'; alter role b login password 'new-pw'`);
+});
+afterEach(async () => {
+  await pool.end();
+  await secrets.close();
+  await rotator.close();
+});
+
+const url = (user: string, password: string) =>
+  `postgres://${user}:${password}@127.0.0.1:${server.port}/postgres`;
+
+function open(config: SecretPoolConfig = {}): void {
+  secrets = openSecrets({
+    vault,
+    rotator: { url: rotator.url, consumer: 'orders-api', instance: 'orders-api-1', reconnectMaxMs: 100 },
+  });
+  pool = createPool(secrets, 'orders-db', { max: 4, ...config });
+}
+
+function publish(version: string, value: string): void {
+  vault.publish(version, value);
+  rotator.announce('orders-db', version);
+}
+
+async function sessionsOf(role: string): Promise<number[]> {
+  const { rows } = await admin.query<{ pid: number }>('select pid from pg_stat_activity where usename = $1', [
+    role,
+  ]);
+  return rows.map(({ pid }) => pid);
+}
+
+const roleNow = async () => (await pool.query<{ role: string }>('select current_user as role')).rows[0]?.role;
+const lastReport = () => rotator.reports.at(-1)?.secrets[0];
+const soon = (holds: () => unknown) => vi.waitFor(holds, { timeout: 10_000, interval: 10 });
+
+test('a pool swaps under load without a failed query, and leaves no connection of the old role', async () => {
+  open();
+  const failures: unknown[] = [];
+  let served = 0;
+  let stopped = false;
+  const workers = Array.from({ length: 12 }, async () => {
+    while (!stopped) {
+      await pool.query('select pg_sleep(0.002)').then(
+        () => (served += 1),
+        (error: unknown) => failures.push(error),
+      );
+    }
+  });
+  await soon(() => expect(served).toBeGreaterThan(50));
+  await soon(() => expect(lastReport()).toMatchObject({ version: 'v1', held: [] }));
+  publish('v2', url('b', 'new-pw'));
+  await soon(() => expect(lastReport()).toMatchObject({ version: 'v2', held: [] }));
+  expect(lastReport()?.authenticatedAt).toBeDefined();
+  await soon(async () => expect(await sessionsOf('a')).toEqual([]));
+  await admin.query('alter role a nologin');
+  const atRevocation = served;
+  await soon(() => expect(served).toBeGreaterThan(atRevocation + 100));
+  stopped = true;
+  await Promise.all(workers);
+  expect(failures).toEqual([]);
+  expect(await roleNow()).toBe('b');
+});
+
+test('queued waiters and a client that is checked out survive the swap', async () => {
+  open({ max: 1 });
+  const client = await pool.connect();
+  const queued = Array.from({ length: 20 }, () => roleNow());
+  await soon(() => expect(pool.waitingCount).toBe(20));
+  publish('v2', url('b', 'new-pw'));
+  await soon(() => expect(lastReport()).toMatchObject({ version: 'v2', held: ['v1'] }));
+  expect(await roleNow()).toBe('b');
+  expect((await client.query<{ role: string }>('select current_user as role')).rows[0]?.role).toBe('a');
+  client.release();
+  expect(new Set(await Promise.all(queued))).toEqual(new Set(['a']));
+  await soon(() => expect(lastReport()).toMatchObject({ version: 'v2', held: [] }));
+  await soon(async () => expect(await sessionsOf('a')).toEqual([]));
+});
+
+test('idle connections of the old version are closed at once', async () => {
+  open({ idleTimeoutMillis: 0 });
+  await Promise.all([1, 2, 3, 4].map(() => pool.query('select pg_sleep(0.05)')));
+  expect(pool.idleCount).toBe(4);
+  publish('v2', url('b', 'new-pw'));
+  await soon(() => expect(lastReport()).toMatchObject({ version: 'v2', held: [] }));
+  await soon(async () => expect(await sessionsOf('a')).toEqual([]));
+});
+
+test('sessions that the server ends crash nothing, idle or checked out', async () => {
+  open();
+  const errors: Error[] = [];
+  pool.on('error', (error) => errors.push(error));
+  const client = await pool.connect();
+  await pool.query('select 1');
+  await admin.query('select pg_terminate_backend(pid) from pg_stat_activity where usename = $1', ['a']);
+  await soon(() => expect(errors).toMatchObject([{ code: '57P01' }]));
+  await expect(client.query('select 1')).rejects.toThrow();
+  client.release();
+  expect(await roleNow()).toBe('a');
+});
+
+test('a new value that is refused keeps the old pool, is reported, and a later one is taken up', async () => {
+  open();
+  const errors: Error[] = [];
+  pool.on('error', (error) => errors.push(error));
+  expect(await roleNow()).toBe('a');
+  publish('v2', url('b', 'not-the-password'));
+  await soon(() =>
+    expect(lastReport()).toMatchObject({ version: 'v1', refused: { v2: expect.any(Number) } }),
+  );
+  expect(await roleNow()).toBe('a');
+  expect(errors[0]).toMatchObject({ code: '28P01' });
+  publish('v3', url('b', 'new-pw'));
+  await soon(() => expect(lastReport()).toMatchObject({ version: 'v3', held: [] }));
+  expect(await roleNow()).toBe('b');
+});
+
+test('a new value that works only later is tried again', async () => {
+  open();
+  expect(await roleNow()).toBe('a');
+  await admin.query(`alter role b nologin`);
+  publish('v2', url('b', 'new-pw'));
+  await soon(() => expect(lastReport()?.refused).toMatchObject({ v2: expect.any(Number) }));
+  await admin.query(`alter role b login`);
+  await soon(() => expect(lastReport()).toMatchObject({ version: 'v2', held: [] }));
+});
+
+test('a value that is no login keeps the old pool', async () => {
+  open();
+  const errors: Error[] = [];
+  pool.on('error', (error) => errors.push(error));
+  expect(await roleNow()).toBe('a');
+  publish('v2', 'just-a-password');
+  await soon(() => expect(errors[0]).toMatchObject({ code: 'VALUE_FORMAT' }));
+  expect(String(errors[0])).not.toContain('just-a-password');
+  expect(await roleNow()).toBe('a');
+});
+
+test('a refused login reads past the cache and serves the query, announced or not', async () => {
+  open({ maxUses: 1 });
+  expect(await roleNow()).toBe('a');
+  vault.publish('v2', url('b', 'new-pw'));
+  await admin.query(`alter role a nologin`);
+  expect(await Promise.all([roleNow(), roleNow(), roleNow()])).toEqual(['b', 'b', 'b']);
+  expect(vault.reads).toHaveLength(2);
+});
+
+test('the first login of all may be refused too', async () => {
+  open();
+  await secrets.get('orders-db');
+  vault.publish('v2', url('b', 'new-pw'));
+  await admin.query(`alter role a nologin`);
+  expect(await roleNow()).toBe('b');
+});
+
+test('a refusal without a newer version is passed on', async () => {
+  vault.publish('v1', url('a', 'not-the-password'));
+  open();
+  await expect(pool.query('select 1')).rejects.toMatchObject({ code: '28P01' });
+});
+
+test('the value may be JSON, with what it leaves out in the configuration', async () => {
+  vault.publish('v1', JSON.stringify({ username: 'a', password: 'old-pw', port: server.port }));
+  open({ host: '127.0.0.1', database: 'postgres', application_name: 'orders-api' });
+  const { rows } = await pool.query('select current_setting($1) as name', ['application_name']);
+  expect(rows).toEqual([{ name: 'orders-api' }]);
+});
+
+test('an error of a query is passed on, and the pool goes on', async () => {
+  open({ max: 1 });
+  await expect(pool.query('select 1/0')).rejects.toMatchObject({ code: '22012' });
+  expect(await roleNow()).toBe('a');
+});
+
+test('end serves who is waiting and closes every connection', async () => {
+  open({ max: 1 });
+  await pool.query('select 1');
+  const queued = Array.from({ length: 5 }, () => pool.query('select pg_sleep(0.01)'));
+  await soon(() => expect(pool.waitingCount).toBeGreaterThan(0));
+  await pool.end();
+  expect(await Promise.all(queued)).toHaveLength(5);
+  expect(pool.totalCount).toBe(0);
+  await expect(pool.query('select 1')).rejects.toMatchObject({ code: 'CLOSED' });
+  await soon(async () => expect(await sessionsOf('a')).toEqual([]));
+});
