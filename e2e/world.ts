@@ -49,9 +49,9 @@ export async function buildWorld(): Promise<World> {
   const folder = await mkdtemp(join(tmpdir(), 'keyturn-e2e-'));
   await chmod(folder, 0o711); // started by root, PostgreSQL runs as another user
   const written: string[] = [];
-  const settings = { fsync: 'off' };
-  const source = await startEmbeddedPostgres({ dataFolder: join(folder, 'source'), settings });
-  const journal = await startEmbeddedPostgres({ dataFolder: join(folder, 'journal'), settings });
+  const lost = { settings: { fsync: 'off' }, endsWithProcess: true };
+  const source = await startEmbeddedPostgres({ dataFolder: join(folder, 'source'), ...lost });
+  const journal = await startEmbeddedPostgres({ dataFolder: join(folder, 'journal'), ...lost });
   const emulator = await startEmulator({
     vault: 'kill',
     log: (entry) => written.push(JSON.stringify(entry)),

@@ -1,5 +1,4 @@
-import { request as requestHttp, type IncomingMessage } from 'node:http';
-import { request as requestHttps } from 'node:https';
+import type { IncomingMessage } from 'node:http';
 import { backoffMs } from './backoff.ts';
 import { cancelNothing, type Clock } from './clock.ts';
 import { serverSentEvents, type ServerSentEvent } from './event-stream.ts';
@@ -88,16 +87,17 @@ export function openAnnouncementStream(at: {
   };
 }
 
-function openStream(
+async function openStream(
   url: URL,
   { lastEventId, signal }: { lastEventId: string | undefined; signal: AbortSignal },
 ): Promise<IncomingMessage> {
+  // Loaded here, because an application without a rotator has no need of it.
+  const { request } = url.protocol === 'https:' ? await import('node:https') : await import('node:http');
   return new Promise((resolve, reject) => {
     const headers = {
       accept: 'text/event-stream',
       ...(lastEventId === undefined ? {} : { 'last-event-id': lastEventId }),
     };
-    const request = url.protocol === 'https:' ? requestHttps : requestHttp;
     request(url, { headers, signal, agent: false })
       .on('socket', (socket) => socket.unref())
       .on('error', reject)

@@ -1,5 +1,6 @@
 export { openSecrets } from './secrets.ts';
-export type { Hold, SecretHandle, Secrets, SecretsOptions } from './secrets.ts';
+export type { SecretHandle } from './handle.ts';
+export type { Hold, Secrets, SecretsOptions } from './secrets.ts';
 export type { RotatorOptions } from './rotator-channel.ts';
 export type { SecretsEvents, SecretsListener } from './events.ts';
 export { SecretsError, type SecretsErrorCode } from './secrets-error.ts';

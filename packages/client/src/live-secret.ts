@@ -17,8 +17,8 @@ import type { Reading } from './vault.ts';
  */
 export interface LiveSecret {
   readonly name: string;
-  /** The last good value; undefined before the first load. */
-  readonly current: Secret | undefined;
+  /** Holds the last good value; undefined before the first load. A plain property, for the hot path. */
+  readonly latest: { readonly current: Secret | undefined };
   /** `current`, or the outcome of the first load. While the vault fails it rejects at once with that failure. */
   load(): Promise<Secret>;
   /** The rotator says that `version` is current: read it after a random part of `spreadMs`. */
@@ -47,7 +47,7 @@ const chasesAtMost = 5;
 
 export function openLiveSecret(options: LiveSecretOptions): LiveSecret {
   const { name, ttlMs, vaultTimeoutMs, clock, random } = options;
-  let current: Secret | undefined;
+  const latest: { current: Secret | undefined } = { current: undefined };
   let loaded: Promise<Secret> | undefined; // resolved with `current`: a warm load makes nothing new
   let readAt = 0;
   let started = 0;
@@ -89,7 +89,7 @@ export function openLiveSecret(options: LiveSecretOptions): LiveSecret {
   function settled(number: number, outcome: Reading | SecretsError): void {
     const error = outcome instanceof SecretsError ? outcome : undefined;
     const retryInMs = error ? noteFailure(error) : 0;
-    const previous = current;
+    const previous = latest.current;
     const changed = outcome instanceof SecretsError ? false : accept(outcome);
     scheduleAfter(number, retryInMs);
 
@@ -97,10 +97,10 @@ export function openLiveSecret(options: LiveSecretOptions): LiveSecret {
     waiters = waiters.filter((waiter) => waiter.fromRead > number);
     for (const waiter of done) {
       if (error) waiter.reject(error);
-      else if (current) waiter.resolve(current);
+      else if (latest.current) waiter.resolve(latest.current);
     }
     // Last, because a listener may call back into this secret.
-    if (changed && current) options.changed(current, previous);
+    if (changed && latest.current) options.changed(latest.current, previous);
     if (error) tellFailure(error, retryInMs);
   }
 
@@ -109,12 +109,12 @@ export function openLiveSecret(options: LiveSecretOptions): LiveSecret {
     saidStale = false;
     readAt = clock.now();
     const { version } = reading;
-    if (current?.version === version) return false;
-    if (current && refusals.has(version) && !refusals.has(current.version)) return false;
-    if (current) rememberVersion(past, current.version, true);
+    if (latest.current?.version === version) return false;
+    if (latest.current && refusals.has(version) && !refusals.has(latest.current.version)) return false;
+    if (latest.current) rememberVersion(past, latest.current.version, true);
     past.delete(version);
-    current = new Secret({ name, ...reading });
-    loaded = Promise.resolve(current);
+    latest.current = new Secret({ name, ...reading });
+    loaded = Promise.resolve(latest.current);
     return true;
   }
 
@@ -128,13 +128,13 @@ export function openLiveSecret(options: LiveSecretOptions): LiveSecret {
   function tellFailure(error: SecretsError, retryInMs: number): void {
     options.failed({ error, retryInMs });
     const ageMs = clock.now() - readAt;
-    if (!current || saidStale || ageMs < ttlMs) return;
+    if (!latest.current || saidStale || ageMs < ttlMs) return;
     saidStale = true;
     options.stale({ ageMs, error });
   }
 
   function scheduleAfter(number: number, retryInMs: number): void {
-    if (wanted?.version === current?.version) wanted = undefined;
+    if (wanted?.version === latest.current?.version) wanted = undefined;
     if (wanted && number < wanted.fromRead) return; // its timer runs already
     if (failure) return schedule(retryInMs);
     if (wanted && wanted.chases < chasesAtMost) {
@@ -161,9 +161,7 @@ export function openLiveSecret(options: LiveSecretOptions): LiveSecret {
 
   return {
     name,
-    get current() {
-      return current;
-    },
+    latest,
     load() {
       if (loaded) return loaded;
       if (closed) return Promise.reject(closedError(name));
@@ -171,7 +169,7 @@ export function openLiveSecret(options: LiveSecretOptions): LiveSecret {
       return failure ? Promise.reject(failure.error) : outcomeFrom(started + 1);
     },
     announced(version, spreadMs) {
-      if (closed || started === 0 || current?.version === version || past.has(version)) return;
+      if (closed || started === 0 || latest.current?.version === version || past.has(version)) return;
       if (wanted?.version === version) return;
       wanted = { version, fromRead: started + 1, chases: 0 };
       const untilRetryMs = (failure?.notBefore ?? 0) - clock.now();
@@ -180,17 +178,17 @@ export function openLiveSecret(options: LiveSecretOptions): LiveSecret {
     async refused(version) {
       const refusal = refusals.get(version) ?? { times: 0, notBefore: 0, fromRead: 0 };
       rememberVersion(refusals, version, refusal);
-      if (closed || current?.version !== version) return current;
+      if (closed || latest.current?.version !== version) return latest.current;
       // The first refusal of a version reads past the cache; whoever is refused meanwhile joins that read.
       const underWay = refusal.times > 0 && inFlight && inFlight.number >= refusal.fromRead;
       if (!underWay) {
         const now = clock.now();
-        if (now < refusal.notBefore || now < (failure?.notBefore ?? 0)) return current;
+        if (now < refusal.notBefore || now < (failure?.notBefore ?? 0)) return latest.current;
         refusal.times += 1;
         refusal.notBefore = now + backoffMs({ attempt: refusal.times, random });
         refusal.fromRead = started + 1;
       }
-      return outcomeFrom(refusal.fromRead).catch(() => current);
+      return outcomeFrom(refusal.fromRead).catch(() => latest.current);
     },
     close() {
       closed = true;

@@ -2,6 +2,7 @@ import { openAdoption } from './adoption.ts';
 import { longestTimerMs, systemClock, type Clock } from './clock.ts';
 import { openListeners, type SecretsEvents, type SecretsListener } from './events.ts';
 import { openLiveSecret, type LiveSecret } from './live-secret.ts';
+import { LatestSecret, type SecretHandle } from './handle.ts';
 import { isRefusal } from './refusal.ts';
 import { openRotatorChannel, type RotatorChannel, type RotatorOptions } from './rotator-channel.ts';
 import type { Secret } from './secret.ts';
@@ -21,15 +22,6 @@ export interface SecretsOptions {
   readonly clock?: Clock;
   /** For tests, 0 <= x < 1; default `Math.random`. */
   readonly random?: () => number;
-}
-
-/** A reference to a secret that is always up to date. */
-export interface SecretHandle {
-  readonly name: string;
-  /** The last good value, by a property read. Throws `NOT_LOADED` before the first load. */
-  readonly current: Secret;
-  /** The outcome of the first load. */
-  readonly ready: Promise<Secret>;
 }
 
 /** What an adapter says about one version it logs in with; see the README on writing one. */
@@ -90,7 +82,9 @@ export function openSecrets(options: SecretsOptions): Secrets {
   const adoption = openAdoption({
     clock,
     current: () =>
-      [...all.values()].flatMap(({ name, current }) => (current ? [[name, current.version] as const] : [])),
+      [...all.values()].flatMap(({ name, latest: { current } }) =>
+        current ? [[name, current.version] as const] : [],
+      ),
     changed: () => channel?.changed(),
   });
 
@@ -111,7 +105,7 @@ export function openSecrets(options: SecretsOptions): Secrets {
         channel?.changed();
       },
       failed: (failure) => emit('unreachable', { what: 'vault', name, ...failure }),
-      stale: (stale) => emit('stale', { name, version: opened.current?.version ?? '', ...stale }),
+      stale: (stale) => emit('stale', { name, version: opened.latest.current?.version ?? '', ...stale }),
     });
     if (closing) opened.close();
     all.set(name, opened);
@@ -151,7 +145,7 @@ export function openSecrets(options: SecretsOptions): Secrets {
   return {
     on,
     get: (name) => live(name).load(),
-    handle: (name) => openHandle(live(name)),
+    handle: (name) => new LatestSecret(live(name)),
     async use(name, action, { refused: isRefused = isRefusal } = {}) {
       const secret = await live(name).load();
       try {
@@ -175,23 +169,6 @@ export function openSecrets(options: SecretsOptions): Secrets {
       for (const secret of all.values()) secret.close();
       closing ??= channel?.close() ?? Promise.resolve();
       return closing;
-    },
-  };
-}
-
-function openHandle(live: LiveSecret): SecretHandle {
-  live.load().catch(() => {}); // whoever awaits `ready` sees it
-  return {
-    name: live.name,
-    get current() {
-      if (live.current) return live.current;
-      throw new SecretsError(
-        'NOT_LOADED',
-        `The secret ${live.name} is not loaded yet. Await its handle's \`ready\` first.`,
-      );
-    },
-    get ready() {
-      return live.load();
     },
   };
 }

@@ -108,10 +108,9 @@ test("the vault's Retry-After is honoured, even by a refusal", async () => {
 
 test('a hanging vault is cut off, and its late answer dropped', async () => {
   vault.behaviour = 'hold';
-  const first = secrets.get('db');
-  const failure = expect(first).rejects.toMatchObject({ code: 'VAULT_TIMEOUT' });
+  const failure = secrets.get('db').catch((error: unknown) => error);
   await clock.advance(5_000);
-  await failure;
+  expect(await failure).toMatchObject({ code: 'VAULT_TIMEOUT' });
   expect(vault.reads[0]?.aborted).toBe(true);
   vault.publish('v2');
   await clock.advance(2_000);
@@ -154,10 +153,9 @@ test('a listener that has unsubscribed hears nothing', async () => {
 test('close aborts reads, leaves no timer and keeps what is loaded readable', async () => {
   await secrets.get('db');
   vault.behaviour = 'hold';
-  const other = secrets.get('other');
-  const failure = expect(other).rejects.toMatchObject({ code: 'CLOSED' });
+  const failure = secrets.get('other').catch((error: unknown) => error);
   await secrets.close();
-  await failure;
+  expect(await failure).toMatchObject({ code: 'CLOSED' });
   expect(clock.pending).toBe(0);
   expect(vault.reads[1]?.aborted).toBe(true);
   expect(await versionNow()).toBe('v1');

@@ -19,6 +19,8 @@ export function startLoad(
     recorder.request(contender, { startedAt, instance: instance.name, ok });
   };
   const loop = (async () => {
+    // Instances that all began at once would look like a pulse.
+    await sleep((Math.random() * 1_000) / requestsPerSecond);
     while (!stopped) {
       const request: Promise<void> = send().finally(() => underWay.delete(request));
       underWay.add(request);

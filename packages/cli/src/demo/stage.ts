@@ -51,6 +51,7 @@ async function build(folder: string, cleanUps: (() => Promise<void>)[]): Promise
   const database = await startEmbeddedPostgres({
     dataFolder: join(folder, 'orders'),
     settings: { fsync: 'off' },
+    endsWithProcess: true,
   });
   cleanUps.push(() => database.stop());
   const emulator = await startEmulator({ vault: 'keyturn-demo' });

@@ -52,7 +52,7 @@ export async function openRegistry(
     },
     async instances(secret) {
       const silentSince = clock.now() - leaseMs;
-      const oldest = startedAt > silentSince ? 0 : silentSince;
+      const oldest = startedAt >= silentSince ? 0 : silentSince;
       const { rows } = await pool.query<{
         consumer: string;
         instance: string;

@@ -23,6 +23,8 @@ export interface EmbeddedPostgresOptions {
   readonly dataFolder: string;
   /** Server settings, for example `{ fsync: 'off' }` for data that may be lost. */
   readonly settings?: Readonly<Record<string, string>>;
+  /** True for a server that nobody is to adopt: it ends with this process, however that ends. */
+  readonly endsWithProcess?: boolean;
 }
 
 const startTimeoutMs = 30_000;
@@ -38,7 +40,7 @@ const stopTimeoutMs = 10_000;
  * const client = new pg.Client(server.url());
  */
 export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
-  const { dataFolder, settings = {} } = options;
+  const { dataFolder, settings = {}, endsWithProcess = false } = options;
   await mkdir(dataFolder, { recursive: true, mode: 0o711 });
   const password = await superuserPassword(dataFolder);
   const cluster = join(dataFolder, 'postgres');
@@ -50,7 +52,10 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
 
   const binaries = await findPostgresBinaries(dataFolder);
   await initialise({ cluster, dataFolder, password, binaries });
-  return handle(await start({ cluster, dataFolder, binaries, settings, url }), url);
+  const started = await start({ cluster, dataFolder, binaries, settings, url });
+  const unwatch = endsWithProcess ? endWithThisProcess(started.pid) : () => undefined;
+  const server = handle(started, url);
+  return { ...server, stop: () => server.stop().finally(unwatch) };
 }
 
 interface Server {
@@ -162,10 +167,37 @@ async function start(at: {
     await sleep(25);
   }
   if (pid !== undefined && running()) signal(pid, 'SIGQUIT');
+  const other = await otherServer(at, deadline);
+  if (other) return other;
   const reason = lastLine(await readFile(logFile, 'utf8').catch(() => ''));
   throw new RotatorError('JOURNAL', `The embedded PostgreSQL did not start: ${reason}`, {
     hint: `Its log is ${logFile}.`,
   });
+}
+
+/** One that a killed process had only just started holds the folder already, and answers in a moment. */
+async function otherServer(
+  { cluster, url }: { cluster: string; url: (port: number) => string },
+  deadline: number,
+): Promise<Server | undefined> {
+  while (Date.now() < deadline) {
+    const server = await readPidFile(cluster);
+    if (!server || !alive(server.pid)) return undefined;
+    if (await answers(url(server.port))) return server;
+    await sleep(25);
+  }
+  return undefined;
+}
+
+/** A small process waits at a pipe that closes with this one, be it by SIGKILL, and then ends the server. */
+function endWithThisProcess(pid: number): () => void {
+  const watcher = spawn('sh', ['-c', `cat >/dev/null; kill -INT ${pid}`], {
+    detached: true,
+    stdio: ['pipe', 'ignore', 'ignore'],
+  });
+  watcher.on('error', () => undefined); // no shell: then it ends as it always did, with stop()
+  watcher.unref();
+  return () => void watcher.kill('SIGKILL');
 }
 
 async function stop(pid: number): Promise<void> {
