@@ -66,6 +66,7 @@ async function runRotator(world: World, orders: RotatorOrders, kill: Kill): Prom
   const child = fork(rotatorFile, {
     env: {
       ...process.env,
+      NODE_COMPILE_CACHE: join(world.folder, 'compiled'), // most of a round is spent on starting processes
       ...world.emulator.environment,
       KILL_ORDERS: JSON.stringify({ ...orders, ...killAt }),
     },
