@@ -4,6 +4,7 @@
  */
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { DefaultAzureCredential } from '@azure/identity';
 import { SecretClient } from '@azure/keyvault-secrets';
 import { openSecrets } from '@keyturn/client';
@@ -73,7 +74,22 @@ const server = createServer((_request, response) => {
     (error: { code?: string }) => response.writeHead(500).end(`failed ${error.code ?? ''}\n`),
   );
 });
+process.stdin.resume().on('end', () => process.exit()); // whoever started it is gone
+await ready();
 server.listen(0, '127.0.0.1', () => {
   process.stdout.write(`${(server.address() as AddressInfo).port}\n`);
 });
-process.stdin.resume().on('end', () => process.exit()); // whoever started it is gone
+
+/** An instance takes requests only once it can serve them, as behind any load balancer. */
+async function ready(): Promise<void> {
+  const giveUpAt = Date.now() + 30_000;
+  for (;;) {
+    try {
+      await query(sql);
+      return;
+    } catch (error) {
+      if (Date.now() > giveUpAt) throw error;
+      await sleep(250);
+    }
+  }
+}
