@@ -1,0 +1,215 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Pool } from 'pg';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { openAnnouncements, type Announcements } from '../src/fleet/announcements.ts';
+import { openRegistry, type Registry } from '../src/fleet/registry.ts';
+import { startEmbeddedPostgres, type EmbeddedPostgres } from '../src/journal/embedded-postgres.ts';
+import { fleetRoutes } from '../src/server/fleet-routes.ts';
+import { listen, type Listening } from '../src/server/listen.ts';
+import { openSetClock, type SetClock } from './fakes/clock.ts';
+
+const leaseMs = 30_000;
+let dataFolder: string;
+let server: EmbeddedPostgres;
+let pool: Pool;
+let clock: SetClock;
+let announcements: Announcements;
+let registry: Registry;
+let listening: Listening;
+
+beforeAll(async () => {
+  dataFolder = await mkdtemp(join(tmpdir(), 'keyturn-fleet-'));
+  server = await startEmbeddedPostgres({ dataFolder, settings: { fsync: 'off' }, endsWithProcess: true });
+  pool = new Pool({ connectionString: server.url() });
+  pool.on('error', () => undefined);
+});
+afterAll(async () => {
+  await pool.end();
+  await server.stop();
+  await rm(dataFolder, { recursive: true, force: true });
+});
+beforeEach(async () => {
+  clock = openSetClock();
+  await pool.query('drop schema if exists keyturn cascade');
+  await start();
+});
+afterEach(() => listening.close());
+
+/** A rotator's side of the fleet, as it is after a start. */
+async function start(): Promise<void> {
+  announcements = openAnnouncements();
+  registry = await openRegistry(pool, { leaseMs, clock });
+  const app = fleetRoutes({ announcements, registry, heartbeatMs: 20 });
+  listening = await listen(app, { host: '127.0.0.1', port: 0 });
+}
+
+async function restart(): Promise<void> {
+  await listening.close();
+  await start();
+}
+
+function report(body: unknown): Promise<Response> {
+  return fetch(`${listening.url}/v1/adoption`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: typeof body === 'string' ? body : JSON.stringify(body),
+  });
+}
+
+function adoption(instance: string, version: string, held: readonly string[] = []) {
+  return { consumer: 'orders-api', instance, secrets: [{ secret: 'orders-db', version, held }] };
+}
+
+async function live(): Promise<string[]> {
+  const instances = await registry.instances('orders-db');
+  return instances.map(({ instance, version }) => `${instance} ${version}`);
+}
+
+/** Reads a stream of announcements until its text matches. */
+async function connect() {
+  const ending = new AbortController();
+  const response = await fetch(`${listening.url}/v1/announcements`, { signal: ending.signal });
+  const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
+  let text = '';
+  return {
+    response,
+    async until(pattern: RegExp): Promise<string> {
+      while (!pattern.test(text)) {
+        const part = await reader?.read();
+        if (!part || part.done) throw new Error(`The stream ended without ${pattern}: ${text}`);
+        text += part.value;
+      }
+      return text;
+    },
+    close: () => ending.abort(),
+  };
+}
+
+describe('announcements', () => {
+  it('reach every connected instance', async () => {
+    const both = [await connect(), await connect()];
+    for (const one of both) await one.until(/connected/);
+    announcements.announce({ secret: 'orders-db', version: 'v2', spreadMs: 0 });
+    for (const one of both) {
+      const text = await one.until(/\n\n.*data: .*\n/s);
+      expect(text).toContain('event: announcement');
+      expect(text).toContain('data: {"secret":"orders-db","version":"v2","spreadMs":0}');
+      one.close();
+    }
+    expect(both[0]?.response.headers.get('content-type')).toContain('text/event-stream');
+  });
+
+  it('reach an instance that connects later, the standing one of each secret only', async () => {
+    announcements.announce({ secret: 'orders-db', version: 'v2', spreadMs: 0 });
+    announcements.announce({ secret: 'orders-db', version: 'v3', spreadMs: 0 });
+    announcements.announce({ secret: 'billing-db', version: 'w2', spreadMs: 0 });
+    const late = await connect();
+    const text = await late.until(/w2/);
+    expect(text).toContain('"v3"');
+    expect(text).not.toContain('"v2"');
+    late.close();
+  });
+
+  it('are told once, however often they are repeated', async () => {
+    const one = await connect();
+    for (const version of ['v2', 'v2', 'v2', 'v3'])
+      announcements.announce({ secret: 'orders-db', version, spreadMs: 0 });
+    const text = await one.until(/"v3"/);
+    expect(text.match(/event: announcement/g)).toHaveLength(2);
+    expect(text.match(/^id: (\d+)$/gm)).toEqual(['id: 1', 'id: 2']);
+    one.close();
+  });
+
+  it('come with heartbeats in between, so that a broken connection shows', async () => {
+    const one = await connect();
+    expect(await one.until(/: beat\n\n.*: beat\n\n/s)).toContain(': connected');
+    one.close();
+  });
+});
+
+describe('adoption', () => {
+  it('is what the last report said', async () => {
+    expect((await report(adoption('one', 'v1'))).status).toBe(204);
+    await report(adoption('two', 'v1'));
+    await report(adoption('one', 'v2', ['v1']));
+    expect(await registry.instances('orders-db')).toEqual([
+      { consumer: 'orders-api', instance: 'one', version: 'v2', held: ['v1'], refused: {} },
+      { consumer: 'orders-api', instance: 'two', version: 'v1', held: [], refused: {} },
+    ]);
+    expect(await registry.instances('billing-db')).toEqual([]);
+  });
+
+  it('ends with a goodbye', async () => {
+    await report(adoption('one', 'v1'));
+    await report(adoption('two', 'v1'));
+    await report({ ...adoption('one', 'v1'), leaving: true });
+    expect(await live()).toEqual(['two v1']);
+  });
+
+  it('ends when the lease has run out, not before', async () => {
+    clock.advance(leaseMs + 1); // the rotator has been up for longer than a lease
+    await report(adoption('one', 'v1'));
+    clock.advance(leaseMs);
+    expect(await live()).toEqual(['one v1']);
+    clock.advance(1);
+    expect(await live()).toEqual([]);
+    await report(adoption('one', 'v1'));
+    expect(await live()).toEqual(['one v1']);
+  });
+
+  it('outlives a restart, after which silence counts from the start', async () => {
+    await report(adoption('one', 'v1'));
+    clock.advance(100 * leaseMs); // nobody could report while the rotator was down
+    await restart();
+    clock.advance(leaseMs);
+    expect(await live()).toEqual(['one v1']);
+    clock.advance(1);
+    expect(await live()).toEqual([]);
+  });
+
+  it.each<[string, unknown, string]>([
+    ['without its consumer', { ...adoption('one', 'v1'), consumer: undefined }, 'consumer'],
+    ['with an empty instance', adoption('', 'v1'), 'instance'],
+    [
+      'without the versions it holds',
+      { ...adoption('one', 'v1'), secrets: [{ secret: 's', version: 'v' }] },
+      'secrets.0.held',
+    ],
+    [
+      'with a time that is none',
+      {
+        ...adoption('one', 'v1'),
+        secrets: [{ secret: 's', version: 'v', held: [], authenticatedAt: 'noon' }],
+      },
+      'secrets.0.authenticatedAt',
+    ],
+    [
+      'with a count below zero',
+      { ...adoption('one', 'v1'), secrets: [{ secret: 's', version: 'v', held: [], refused: { v: -1 } }] },
+      'secrets.0.refused.v',
+    ],
+    ['with a key that nobody knows', { ...adoption('one', 'v1'), password: 'x' }, 'password'],
+    ['that is no JSON', '{', 'expected object'],
+  ])('a report %s is refused and the field named', async (_what, body, field) => {
+    const response = await report(body);
+    expect(response.status).toBe(400);
+    expect(((await response.json()) as { error: string }).error).toContain(field);
+    expect(await live()).toEqual([]);
+  });
+});
+
+describe('the address', () => {
+  it('that is taken already is refused with what to do', async () => {
+    const { port } = new URL(listening.url);
+    const again = listen(fleetRoutes({ announcements, registry, heartbeatMs: 20 }), {
+      host: '127.0.0.1',
+      port: Number(port),
+    });
+    await expect(again).rejects.toMatchObject({
+      code: 'LISTEN',
+      message: expect.stringContaining('EADDRINUSE'),
+    });
+  });
+});
