@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { chmod, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
@@ -16,6 +16,7 @@ let folder: string;
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'keyturn-demo-test-'));
+  await chmod(folder, 0o711); // started by root, PostgreSQL runs as another user
 });
 
 afterEach(() => rm(folder, { recursive: true, force: true }));
@@ -130,7 +131,7 @@ describe('keyturn demo', () => {
     const exited = once(child, 'exit');
     await Promise.race([rotating, exited]);
     const started = await processesThatMention(folder);
-    expect(started.length).toBeGreaterThan(0);
+    expect(started.length, text).toBeGreaterThan(0);
     child.kill('SIGINT');
     const [code] = (await exited) as [number];
     expect(code).toBe(130);
