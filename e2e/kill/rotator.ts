@@ -30,9 +30,11 @@ async function around<T>(what: string, action: () => Promise<T>): Promise<T> {
   const call = `${name} #${times}`;
   tell({ call });
   mayDie('before', call);
-  const result = await action();
-  mayDie('after', call);
-  return result;
+  try {
+    return await action();
+  } finally {
+    mayDie('after', call); // a refusal is an answer too
+  }
 }
 
 type Method = (...args: unknown[]) => Promise<unknown>;
