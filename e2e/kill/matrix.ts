@@ -13,25 +13,30 @@ export async function* playMatrix(
   clients: readonly LiveClient[],
   moments: readonly KillPoint['moment'][] = ['before', 'after'],
 ): AsyncGenerator<Round> {
-  await makeFirst(world);
-  const first = await playRound(world, clients, { kill: 'never' });
-  yield first;
-  const later = await playRound(world, clients, { kill: 'never' });
-  yield later;
-  const again = await playRound(world, clients, { kill: 'never' });
-  yield again;
-  // What only one of two undisturbed rotations does is a repetition that a busy machine caused.
-  const always = new Set(again.calls);
-  const points = killPoints(
-    later.calls.filter((call) => always.has(call)),
-    moments,
-  );
+  const first = yield* undisturbed(world, clients, () => makeFirst(world));
+  const later = yield* undisturbed(world, clients, async () => undefined);
+  const points = killPoints(later, moments);
   for (const kill of points) yield await playRound(world, clients, { kill });
   const known = new Set(points.map(({ call }) => call));
-  for (const kill of killPoints(first.calls, moments).filter(({ call }) => !known.has(call))) {
+  for (const kill of killPoints(first, moments).filter(({ call }) => !known.has(call))) {
     await makeFirst(world);
     yield await playRound(world, clients, { kill });
   }
+}
+
+/** The calls of an undisturbed rotation: what only one of two makes is a repetition that a busy machine caused. */
+async function* undisturbed(
+  world: World,
+  clients: readonly LiveClient[],
+  prepare: () => Promise<void>,
+): AsyncGenerator<Round, string[]> {
+  await prepare();
+  const one = await playRound(world, clients, { kill: 'never' });
+  yield one;
+  await prepare();
+  const other = await playRound(world, clients, { kill: 'never' });
+  yield other;
+  return one.calls.filter((call) => other.calls.includes(call));
 }
 
 /**
