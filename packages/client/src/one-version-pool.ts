@@ -10,7 +10,7 @@ export interface OneVersionPool {
   readonly version: string;
   readonly pool: Pool;
   readonly hold: Hold;
-  /** Logs in afresh and runs a query. The connection stays in the pool. */
+  /** Logs in afresh and runs a query, within the pool's time-out for connections. The connection stays in the pool. */
   prove(): Promise<void>;
   /** Serves who is waiting, closes what is idle, waits for what is checked out; then gives up its hold. */
   drain(): Promise<void>;
@@ -44,18 +44,22 @@ export function openOneVersionPool(at: {
     pool,
     hold,
     async prove() {
-      const connecting = pool.connect();
-      const client = await Promise.race([connecting, proofTimeout(secret)]).catch((error: unknown) => {
-        connecting.then((late) => late.release(true)).catch(() => {});
-        throw error;
+      let client: PoolClient | undefined;
+      let late = false;
+      const proof = pool.connect().then(async (connected) => {
+        client = connected;
+        if (late) return connected.release(true);
+        await connected.query('select 1');
       });
-      await client.query('select 1').then(
-        () => client.release(),
-        (error: Error) => {
-          client.release(error);
-          throw error;
-        },
-      );
+      try {
+        await Promise.race([proof, tooLong(secret, config.connectionTimeoutMillis || proofTimeoutMs)]);
+        client?.release();
+      } catch (error) {
+        late = true;
+        proof.catch(() => {});
+        client?.release(true);
+        throw error;
+      }
     },
     async drain() {
       // pool.end() would leave waiters hanging for ever, and resolves before the last sockets are closed.
@@ -67,10 +71,10 @@ export function openOneVersionPool(at: {
   };
 }
 
-async function proofTimeout(secret: Secret): Promise<never> {
-  await sleep(proofTimeoutMs, undefined, { ref: false });
+async function tooLong(secret: Secret, timeoutMs: number): Promise<never> {
+  await sleep(timeoutMs, undefined, { ref: false });
   throw new SecretsError(
     'LOGIN_TIMEOUT',
-    `No answer to a login with ${secret.toString()} within ${proofTimeoutMs} ms.`,
+    `No answer to a login with ${secret.toString()} within ${timeoutMs} ms.`,
   );
 }

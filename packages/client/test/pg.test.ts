@@ -1,4 +1,6 @@
+import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startEmbeddedPostgres, type EmbeddedPostgres } from '@keyturn/rotator/embedded-postgres';
@@ -220,4 +222,62 @@ test('end serves who is waiting and closes every connection', async () => {
   expect(pool.totalCount).toBe(0);
   await expect(pool.query('select 1')).rejects.toMatchObject({ code: 'CLOSED' });
   await soon(async () => expect(await sessionsOf('a')).toEqual([]));
+});
+
+/** Hands bytes on to the server until a login is through, and then nothing more: a network that goes dark. */
+async function startDarkRelay(): Promise<{ readonly port: number; close(): Promise<void> }> {
+  const readyForQuery = Buffer.from([0x5a, 0, 0, 0, 5, 0x49]);
+  const sockets = new Set<Socket>();
+  const relay = createServer((client) => {
+    const upstream = connect(server.port, '127.0.0.1');
+    for (const socket of [client, upstream]) {
+      sockets.add(socket);
+      socket.on('error', () => socket.destroy());
+    }
+    client.on('data', (chunk) => upstream.write(chunk));
+    upstream.on('data', (chunk: Buffer) => {
+      client.write(chunk);
+      if (chunk.subarray(-readyForQuery.length).equals(readyForQuery))
+        client.removeAllListeners('data').pause();
+    });
+  });
+  relay.listen(0, '127.0.0.1');
+  await once(relay, 'listening');
+  return {
+    port: (relay.address() as AddressInfo).port,
+    async close() {
+      for (const socket of sockets) socket.destroy();
+      relay.close();
+      await once(relay, 'close');
+    },
+  };
+}
+
+test('a network that goes dark after the login of a new version does not hold the pool for ever', async () => {
+  const dark = await startDarkRelay();
+  open({ connectionTimeoutMillis: 200 });
+  const errors: Error[] = [];
+  pool.on('error', (error) => errors.push(error));
+  expect(await roleNow()).toBe('a');
+  publish('v2', `postgres://b:new-pw@127.0.0.1:${dark.port}/postgres`);
+  await soon(() => expect(errors).toContainEqual(expect.objectContaining({ code: 'LOGIN_TIMEOUT' })));
+  expect(await roleNow()).toBe('a');
+  publish('v3', url('b', 'new-pw'));
+  await soon(async () => expect(await roleNow()).toBe('b'));
+  await dark.close();
+});
+
+test('connection parameters that stand in a JSON value reach the server as those of a URL do', async () => {
+  const login = { host: '127.0.0.1', port: server.port, database: 'postgres', user: 'a', password: 'old-pw' };
+  vault.publish('v1', JSON.stringify({ ...login, sslmode: 'disable', application_name: 'orders' }));
+  open();
+  const { rows } = await pool.query<{ name: string }>("select current_setting('application_name') as name");
+  expect(rows).toEqual([{ name: 'orders' }]);
+});
+
+test('a JSON value that asks for TLS is not connected without it', async () => {
+  const login = { host: '127.0.0.1', port: server.port, database: 'postgres', user: 'a', password: 'old-pw' };
+  vault.publish('v1', JSON.stringify({ ...login, sslmode: 'require' }));
+  open();
+  await expect(pool.query('select 1')).rejects.toThrow('does not support SSL');
 });

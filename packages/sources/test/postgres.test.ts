@@ -53,6 +53,31 @@ describe('two roles in one owner', () => {
     expect(settings).toEqual({ path: '"$user", public, "My Schema"', timeout: '7s', limit: 7 });
   });
 
+  test('a setting that was taken from the role in use does not come back with the other one', async () => {
+    const { source, a, b } = world;
+    await asSuperuser(`alter role ${a} set statement_timeout = '7s'`);
+    await asSuperuser(`alter role ${a} in database shop set lock_timeout = '3s'`);
+    await source.issue('orders@1', a);
+    await asSuperuser(`alter role ${a} reset statement_timeout`);
+    await asSuperuser(`alter role ${a} in database shop reset lock_timeout`);
+    const { value } = await source.issue('orders@1', a);
+    const [settings] = await asApplication(
+      value,
+      `select current_setting('statement_timeout') as statement, current_setting('lock_timeout') as lock,
+         current_setting('role') = '${b}' as "actsAsItself"`,
+    );
+    expect(settings).toEqual({ statement: '0', lock: '0', actsAsItself: false });
+  });
+
+  test('a setting that only a superuser may copy is named with the statement that allows it', async () => {
+    const { source, a } = world;
+    await asSuperuser(`alter role ${a} set log_min_duration_statement = '1s'`);
+    await expect(source.issue('orders@1', a)).rejects.toMatchObject({
+      code: 'FORBIDDEN',
+      hint: expect.stringContaining('GRANT SET ON PARAMETER log_min_duration_statement') as string,
+    });
+  });
+
   test('an idle role that had expired works again', async () => {
     const { source, a, b, owner, rotator } = world;
     await asSuperuser(`create role ${b} login in role ${owner} valid until '2001-01-01'`);

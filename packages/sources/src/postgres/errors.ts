@@ -58,7 +58,17 @@ function read(thrown: Thrown & { code: string; text: string; loginOf: LoginOf })
       says: 'PostgreSQL did not answer',
       hint: 'See that the server runs and that host, port and firewall let Keyturn reach it.',
     };
-  return { code: 'UNEXPECTED', says: `PostgreSQL answered "${text}"` };
+  if (code.startsWith('42') && loginOf === 'application')
+    return {
+      code: 'MISCONFIGURED',
+      says: `The credential logs in but the probe fails: PostgreSQL answered "${text}"`,
+      hint: 'Correct the SQL of the probe, or create what it names.',
+    };
+  return {
+    code: 'UNEXPECTED',
+    says: `PostgreSQL answered "${text}"`,
+    hint: 'Look the code up in appendix A of the documentation of PostgreSQL, and run again once its cause is gone.',
+  };
 }
 
 /** The server turned the connection away before it looked at the credential, which may be as good as ever. */
@@ -87,9 +97,17 @@ function missingRight(text: string): Readonly<Record<LoginOf, Reading>> {
     rotator: {
       code: 'FORBIDDEN',
       says: `The rotator role lacks a right: ${text}`,
-      hint: 'Run the statements of setupStatements() that were not run yet.',
+      hint: parameterIn(text) ?? 'Run the statements of setupStatements() that were not run yet.',
     },
   };
+}
+
+/** Some settings of the role in use are for superusers, and the rotator must copy them to the other role. */
+function parameterIn(text: string): string | undefined {
+  const parameter = /parameter "(?<name>[\w.]+)"/.exec(text)?.groups?.['name'];
+  return parameter === undefined
+    ? undefined
+    : `Let the rotator's role copy that setting: GRANT SET ON PARAMETER ${parameter} TO it, as a superuser.`;
 }
 
 /**

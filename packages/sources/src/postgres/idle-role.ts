@@ -2,7 +2,7 @@ import type { Connection } from './connection.ts';
 import { isMemberOf } from './membership.ts';
 import type { PostgresOptions } from './options.ts';
 import { lookAtRoles, type Role } from './roles.ts';
-import { settingsOf, settingStatement } from './settings.ts';
+import { resetStatement, settingsOf, settingStatement } from './settings.ts';
 import { statement } from './setup.ts';
 import type { Slots } from './slots.ts';
 
@@ -17,14 +17,30 @@ export async function prepareIdle(
 ): Promise<Role> {
   const role = await lookOrCreate(connection, idle, owner);
   if (!(await isMemberOf(connection, role, owner))) await connection.query(statement.joinOwner(idle, owner));
-  const has = new Set((await settingsOf(connection, role)).map((setting) => settingStatement(idle, setting)));
-  const settings = current ? await settingsOf(connection, current) : [];
-  const wanted = [
-    ...settings.map((setting) => settingStatement(idle, setting)),
-    statement.actAsOwner(idle, owner),
-  ];
-  for (const sql of wanted) if (!has.has(sql)) await connection.query(sql);
+  for (const sql of await missingSettings(connection, { idle: role, owner, current }))
+    await connection.query(sql);
   return role;
+}
+
+/** What makes the settings of the idle role those of the one in use, in the fewest statements. */
+async function missingSettings(
+  connection: Connection,
+  { idle, owner, current }: { idle: Role; owner: string; current: Role | undefined },
+): Promise<string[]> {
+  const present = await settingsOf(connection, idle);
+  const wanted = new Set([
+    ...(current ? await settingsOf(connection, current) : []).map((setting) =>
+      settingStatement(idle.name, setting),
+    ),
+    statement.actAsOwner(idle.name, owner),
+  ]);
+  const has = new Set(present.map((setting) => settingStatement(idle.name, setting)));
+  // Without one in use nobody knows which settings are wanted.
+  const left = current ? present.filter((setting) => !wanted.has(settingStatement(idle.name, setting))) : [];
+  return [
+    ...left.map((setting) => resetStatement(idle.name, setting)),
+    ...[...wanted].filter((sql) => !has.has(sql)),
+  ];
 }
 
 async function lookOrCreate(connection: Connection, idle: string, owner: string): Promise<Role> {

@@ -27,6 +27,11 @@ export function settingStatement(role: string, { database, parameter, value }: S
   return `ALTER ROLE ${name(role)}${where} SET ${parameter} = ${written}`;
 }
 
+export function resetStatement(role: string, { database, parameter }: Setting): string {
+  const where = database === null ? '' : ` IN DATABASE ${name(database)}`;
+  return `ALTER ROLE ${name(role)}${where} RESET ${parameter}`;
+}
+
 const lists = new Set([
   'search_path',
   'temp_tablespaces',
