@@ -46,11 +46,12 @@ export function openOneVersionPool(at: {
     async prove() {
       let client: PoolClient | undefined;
       let late = false;
-      const proof = pool.connect().then(async (connected) => {
-        client = connected;
-        if (late) return connected.release(true);
-        await connected.query('select 1');
-      });
+      const logIn = async (): Promise<void> => {
+        client = await pool.connect();
+        if (late) client.release(true);
+        else await client.query('select 1');
+      };
+      const proof = logIn();
       try {
         await Promise.race([proof, tooLong(secret, config.connectionTimeoutMillis || proofTimeoutMs)]);
         client?.release();
