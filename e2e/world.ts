@@ -1,11 +1,12 @@
 import { randomBytes } from 'node:crypto';
-import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { SecretClient } from '@azure/keyvault-secrets';
 import { startEmulator, type Emulator } from '@keyturn/emulator';
-import { freePort, type SecretPolicy } from '@keyturn/rotator';
+import type { SecretPolicy } from '@keyturn/rotator';
 import { startEmbeddedPostgres } from '@keyturn/rotator/embedded-postgres';
+import { freePort } from '@keyturn/rotator/free-port';
 import { setupStatements } from '@keyturn/sources/postgres';
 import { Client } from 'pg';
 import type { RotatorOrders } from './kill/protocol.ts';
@@ -26,6 +27,8 @@ export interface World {
   readonly folder: string;
   /** Ends the source, as an outage would. */
   stopSource(): Promise<void>;
+  /** All that the source has logged, the logins it refused among it. */
+  sourceLog(): Promise<string>;
   readonly orders: Omit<RotatorOrders, 'resumes'>;
   /** Every value that a version or a child process ever had. */
   readonly values: Set<string>;
@@ -66,6 +69,7 @@ export async function buildWorld(): Promise<World> {
     journalUrl: journal.url(),
     folder,
     stopSource: () => source.stop(),
+    sourceLog: () => readFile(join(folder, 'source', 'postgres.log'), 'utf8'),
     rotatorUrl: `http://127.0.0.1:${fleetPort}`,
     orders: {
       vaultUrl: emulator.vaultUrl,

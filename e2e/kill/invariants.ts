@@ -18,18 +18,23 @@ export interface Violation {
 export interface RoundFacts {
   /** The version and the value that were current before the round. */
   readonly old: { readonly version: string; readonly value: string };
+  /** How the rotation had to end; `closed` if absent. */
+  readonly expected?: 'closed' | 'rolled back';
+  /** The values that were issued in it, where they are known. */
+  readonly issued?: readonly string[];
   /** What the last rotator of the round printed. */
   readonly outcome: { readonly outcome: string; readonly id: string; readonly version: string } | undefined;
   /** Requests of the live clients that failed while it went on. */
   readonly failures: readonly string[];
   /** Moments at which the vault's current value did not log in. */
   readonly deadCurrents: readonly string[];
-  /** True if a rotator that was killed had already claimed to be done. */
-  readonly claimedEarly: boolean;
+  /** How long the source's log was before the round. */
+  readonly logBefore: number;
 }
 
 /** Looks at the source, the vault, the journal and all output after a round. */
 export async function checkInvariants(world: World, facts: RoundFacts): Promise<Violation[]> {
+  const logged = (await world.sourceLog()).slice(facts.logBefore); // before anybody here logs in
   const versions = await versionsOf(world);
   const enabled = versions.filter((version) => version.enabled);
   return [
@@ -39,8 +44,13 @@ export async function checkInvariants(world: World, facts: RoundFacts): Promise<
     ...(await silent(world)),
     ...single(facts, versions),
     ...(await noOrphans(world, enabled)),
-    ...honest(facts),
+    ...honest(facts, logged),
   ];
+}
+
+/** The value that the rotation was to end: the old one, or, if it was rolled back, the last that was issued. */
+function ended({ old, expected, issued = [] }: RoundFacts): string {
+  return (expected === 'rolled back' ? issued.at(-1) : undefined) ?? old.value;
 }
 
 interface Version {
@@ -86,16 +96,18 @@ async function current(world: World, { deadCurrents }: RoundFacts): Promise<Viol
   return dead.map((what) => ({ invariant: 'I2 current', what }));
 }
 
-async function gone(world: World, { old, outcome }: RoundFacts): Promise<Violation[]> {
-  if (outcome?.outcome !== 'closed')
+async function gone(world: World, facts: RoundFacts): Promise<Violation[]> {
+  const { expected = 'closed', outcome } = facts;
+  if (outcome?.outcome !== expected)
     return [{ invariant: 'I3 gone', what: `the rotation ended as ${outcome?.outcome ?? 'nothing'}` }];
   const violations: Violation[] = [];
-  if ((await logIn(old.value)) !== '28P01' && (await logIn(old.value)) !== '28000') {
-    violations.push({ invariant: 'I3 gone', what: `the old credential is not refused` });
-  }
-  const sessions = await sessionsOf(world, new URL(old.value).username);
+  const value = ended(facts);
+  const answer = await logIn(value);
+  if (answer !== '28P01' && answer !== '28000')
+    violations.push({ invariant: 'I3 gone', what: 'the credential that was revoked is not refused' });
+  const sessions = await sessionsOf(world, new URL(value).username);
   if (sessions > 0)
-    violations.push({ invariant: 'I3 gone', what: `${sessions} sessions of the old credential live` });
+    violations.push({ invariant: 'I3 gone', what: `${sessions} sessions of the revoked credential live` });
   return violations;
 }
 
@@ -113,38 +125,49 @@ function forms(value: string): string[] {
   return [value, Buffer.from(value).toString('base64'), Buffer.from(value).toString('hex')];
 }
 
-function single({ outcome, old }: RoundFacts, versions: readonly Version[]): Violation[] {
-  const published = versions.filter(
-    ({ tags }) => tags['keyturn-rotation'] === `${secretName}@${old.version}`,
+function single({ outcome, old, expected }: RoundFacts, versions: readonly Version[]): Violation[] {
+  const id = `${secretName}@${old.version}`;
+  const published = versions.filter(({ tags }) => tags['keyturn-rotation'] === id);
+  const back = published.filter(({ tags }) => tags['keyturn-rolled-back'] !== undefined);
+  const held = new Set(
+    versions.filter(({ enabled }) => enabled).map(({ tags }) => tags['keyturn-credential']),
   );
-  const ids = new Set(versions.filter(({ enabled }) => enabled).map(({ tags }) => tags['keyturn-rotation']));
   const violations: Violation[] = [];
-  if (published.length !== 1)
-    violations.push({ invariant: 'I5 single', what: `the rotation published ${published.length} versions` });
-  if (ids.size > 1)
-    violations.push({ invariant: 'I5 single', what: `versions of ${ids.size} rotations are enabled` });
-  if (outcome && outcome.id !== `${secretName}@${old.version}`)
+  if (published.length - back.length !== 1 || back.length !== (expected === 'rolled back' ? 1 : 0)) {
+    const what = `the rotation published ${published.length} versions, ${back.length} of them to roll back`;
+    violations.push({ invariant: 'I5 single', what });
+  }
+  if (held.size > 1)
+    violations.push({ invariant: 'I5 single', what: `${held.size} credentials are in enabled versions` });
+  if (outcome && outcome.id !== id)
     violations.push({ invariant: 'I5 single', what: `${outcome.id} was run` });
   return violations;
 }
 
+/** A role that can log in holds the credential that its mark names, or the one it was made with if it has none. */
 async function noOrphans(world: World, enabled: readonly Version[]): Promise<Violation[]> {
-  const accounted = new Set(enabled.map(({ tags }) => tags['keyturn-credential']?.split('#')[0]));
+  const accounted = new Set(enabled.map(({ tags }) => tags['keyturn-credential']));
   const live = await query(
     world.sourceUrl,
-    'select rolname from pg_roles where rolcanlogin and rolname = any($1)',
+    `select rolname || coalesce(
+       '#' || substring(shobj_description(oid, 'pg_authid') from '\\[keyturn ([0-9a-f]{12})'), '') as ref
+     from pg_roles where rolcanlogin and rolname = any($1)`,
     [roles],
   );
   return live
-    .map(({ rolname }) => String(rolname))
-    .filter((role) => !accounted.has(role))
-    .map((role) => ({ invariant: 'I6 no orphans', what: `${role} can log in and no version holds it` }));
+    .map(({ ref }) => String(ref))
+    .filter((ref) => !accounted.has(ref))
+    .map((ref) => ({ invariant: 'I6 no orphans', what: `${ref} can log in and no version holds it` }));
 }
 
-function honest({ claimedEarly }: RoundFacts): Violation[] {
-  return claimedEarly
-    ? [{ invariant: 'I7 honest', what: 'closed was reported while the old credential still logged in' }]
-    : [];
+/** Whoever says that a credential is gone has tried it: the source itself must have refused such a login. */
+function honest(facts: RoundFacts, logged: string): Violation[] {
+  if (facts.outcome === undefined) return [];
+  const role = new URL(ended(facts)).username;
+  const refusal = new RegExp(`FATAL:.*(authentication failed for user|role) "${role}"`);
+  return refusal.test(logged)
+    ? []
+    : [{ invariant: 'I7 honest', what: `${facts.outcome.outcome} was said, and ${role} was never refused` }];
 }
 
 /** Logs in; undefined if that worked, the SQLSTATE if not. */

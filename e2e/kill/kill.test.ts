@@ -25,6 +25,24 @@ describe('a rotator that is killed', () => {
     }
   }, 120_000);
 
+  it.each([
+    ['has published the old value', 'publish: vault setSecret #2', 'after'],
+    ['disables the rejected version', 'revoke: vault updateSecretProperties #1', 'before'],
+  ] as const)('keeps I1 to I7 in a roll back, when it %s, and after it', async (_when, call, moment) => {
+    const { killed, violations } = await playRound(world, clients, {
+      kill: { call, moment },
+      rejected: true,
+    });
+    expect(killed, `${moment} ${call}`).toBe(true);
+    expect(violations).toEqual([]);
+    expect((await playRound(world, clients, { kill: 'never' })).violations).toEqual([]);
+  });
+
+  it('is caught by I7 if it says that the old credential is refused and has not seen it', async () => {
+    const { violations } = await playRound(world, clients, { kill: 'never', mutant: 'unproven' });
+    expect(violations.map(({ invariant }) => invariant)).toContain('I7 honest');
+  });
+
   it('is caught by I1 if it issues again without looking in the vault first', async () => {
     const undisturbed = await playRound(world, clients, { kill: 'never' });
     const publication = undisturbed.calls.find((call) => call.includes('vault setSecret'));

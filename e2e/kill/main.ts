@@ -44,12 +44,13 @@ if (options.json) {
 }
 process.exit(violations.length === 0 ? 0 : 1);
 
-/** The instants lie within the time that an undisturbed rotation takes. */
+/** The instants lie within the time that an undisturbed rotation takes. Every third one is rolled back. */
 async function* playRandom(count: number): AsyncGenerator<Round> {
   const startedAt = Date.now();
   yield await playRound(world, clients, { kill: 'never' });
-  for (const kill of randomInstants(count, Date.now() - startedAt))
-    yield await playRound(world, clients, { kill });
+  const instants = randomInstants(count, Date.now() - startedAt);
+  for (const [index, kill] of instants.entries())
+    yield await playRound(world, clients, { kill, rejected: index % 3 === 2 });
 }
 
 function randomInstants(count: number, withinMs: number): Kill[] {

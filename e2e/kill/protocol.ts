@@ -22,7 +22,8 @@ export interface RotatorOrders {
     readonly adminSecret: string;
   };
   readonly killAt?: KillPoint;
-  readonly mutant?: 're-issue';
+  /** `re-issue` doesn't look before it issues; `unproven` revokes nothing and says that it was refused. */
+  readonly mutant?: 're-issue' | 'unproven';
   /** True if an earlier process of this round was killed. */
   readonly resumes: boolean;
 }

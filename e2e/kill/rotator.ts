@@ -5,7 +5,7 @@
  */
 import { SecretClient } from '@azure/keyvault-secrets';
 import { keyVault, openRotator, type Phase, type Vault } from '@keyturn/rotator';
-import type { Source } from '@keyturn/source';
+import { SourceError, type Source } from '@keyturn/source';
 import { postgres } from '@keyturn/sources/postgres';
 import { Client } from 'pg';
 import type { RotatorOrders, RotatorSays } from './protocol.ts';
@@ -108,26 +108,34 @@ function telling(source: Source): Source {
   };
 }
 
+/** Sabotage: it ends nothing, and claims to have been refused. */
+function lying(source: Source): Source {
+  return {
+    ...source,
+    revoke: async () => undefined,
+    async prove(value) {
+      if (phase === 'revoke') throw new SourceError('REFUSED', 'So it says.');
+      return source.prove(value);
+    },
+  };
+}
+
 const { host, port, database, roles, owner, adminSecret } = orders.source;
+const source = telling(
+  postgres({
+    roles,
+    owner,
+    format: 'url',
+    template: { host, port, database },
+    probe: 'select id from orders limit 1',
+    admin: async () => ({ connectionString: (await realVault.current(adminSecret)).value.reveal() }),
+  }),
+);
 const rotator = await openRotator({
   journalUrl: orders.journalUrl,
   vault,
   fleet: { host: '127.0.0.1', port: orders.fleetPort, leaseMs: 3_000, heartbeatMs: 500 },
-  secrets: [
-    {
-      policy: orders.policy,
-      source: telling(
-        postgres({
-          roles,
-          owner,
-          format: 'url',
-          template: { host, port, database },
-          probe: 'select id from orders limit 1',
-          admin: async () => ({ connectionString: (await realVault.current(adminSecret)).value.reveal() }),
-        }),
-      ),
-    },
-  ],
+  secrets: [{ policy: orders.policy, source: orders.mutant === 'unproven' ? lying(source) : source }],
   report: (record) => {
     if (record.kind === 'phase') phase = record.phase;
     process.stderr.write(`${JSON.stringify(record)}\n`);

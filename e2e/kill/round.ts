@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { LiveClient } from './clients.ts';
 import { checkInvariants, logIn, read, type RoundFacts, type Violation } from './invariants.ts';
+import { startObjector } from './objector.ts';
 import type { KillPoint, RotatorOrders, RotatorSays } from './protocol.ts';
 import { secretName, type World } from '../world.ts';
 
@@ -23,34 +24,43 @@ export interface Round {
   readonly violations: readonly Violation[];
 }
 
-/** Rotates once, kills the rotator on the way, starts it again until it is done, and checks every invariant. */
+/**
+ * Rotates once, kills the rotator on the way, starts it again until it is done, and checks every invariant. A new
+ * version that is `rejected` has to be rolled back.
+ */
 export async function playRound(
   world: World,
   clients: readonly LiveClient[],
-  options: { kill: Kill; mutant?: RotatorOrders['mutant'] },
+  options: { kill: Kill; mutant?: RotatorOrders['mutant']; rejected?: boolean },
 ): Promise<Round> {
-  const { kill, mutant } = options;
+  const { kill, mutant, rejected = false } = options;
   const before = await world.vault.getSecret(secretName);
   const old = { version: before.properties.version ?? '', value: before.value ?? '' };
   world.values.add(new URL(old.value).password);
   for (const client of clients) client.takeFailures();
+  const logBefore = (await world.sourceLog()).length;
   const watcher = watchCurrent(world);
+  const objector = rejected ? startObjector(world, old) : undefined;
 
   const orders = { ...world.orders, ...(mutant ? { mutant } : {}) };
   const first = await runRotator(world, { ...orders, resumes: false }, kill);
-  const claimedEarly = first.killed && first.outcome !== undefined && (await logIn(old.value)) === undefined;
+  const issued = [...first.issued];
   let last = first;
   for (let attempt = 1; attempt <= attempts && last.outcome === undefined; attempt += 1) {
     last = await runRotator(world, { ...orders, resumes: true }, 'never');
+    issued.push(...last.issued);
   }
+  await objector?.stop();
   const deadCurrents = await watcher.stop();
   await read(world);
   const facts: RoundFacts = {
     old,
+    expected: rejected ? 'rolled back' : 'closed',
+    issued,
+    logBefore,
     outcome: last.outcome,
     failures: clients.flatMap((client) => client.takeFailures()),
     deadCurrents,
-    claimedEarly,
   };
   return { kill, killed: first.killed, calls: first.calls, violations: await checkInvariants(world, facts) };
 }
@@ -59,6 +69,7 @@ interface Ran {
   readonly killed: boolean;
   readonly outcome: RoundFacts['outcome'];
   readonly calls: readonly string[];
+  readonly issued: readonly string[];
 }
 
 async function runRotator(world: World, orders: RotatorOrders, kill: Kill): Promise<Ran> {
@@ -74,9 +85,11 @@ async function runRotator(world: World, orders: RotatorOrders, kill: Kill): Prom
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   });
   const calls: string[] = [];
+  const issued: string[] = [];
   child.on('message', (message: RotatorSays) => {
-    if ('call' in message) calls.push(message.call);
-    else world.values.add(new URL(message.issued).password);
+    if ('call' in message) return void calls.push(message.call);
+    issued.push(message.issued);
+    world.values.add(new URL(message.issued).password);
   });
   const [out, err] = [collect(child.stdout), collect(child.stderr)];
   const exited = once(child, 'exit');
@@ -88,6 +101,7 @@ async function runRotator(world: World, orders: RotatorOrders, kill: Kill): Prom
     killed: signal === 'SIGKILL',
     outcome: line === '' ? undefined : (JSON.parse(line) as RoundFacts['outcome']),
     calls,
+    issued,
   };
 }
 

@@ -5,7 +5,10 @@ export const exitCodes = {
   usage: { code: 2, meaning: 'wrong arguments or configuration; nothing was done' },
   notStarted: { code: 3, meaning: 'the rotation may not start; nothing was changed' },
   vault: { code: 4, meaning: 'the vault is unreachable or a right is missing; run again to resume' },
-  source: { code: 5, meaning: 'the source is unreachable or a right is missing; run again to resume' },
+  source: {
+    code: 5,
+    meaning: 'the source is unreachable or set up wrongly, or a right is missing; run again to resume',
+  },
   held: {
     code: 6,
     meaning: 'not everyone has adopted the new version; both credentials work; run again to resume',
@@ -13,7 +16,8 @@ export const exitCodes = {
   rolledBack: { code: 7, meaning: 'the new version was taken back; the old credential works' },
   journal: {
     code: 8,
-    meaning: 'the journal or the address for instances is not to be had; nothing was done',
+    meaning:
+      'the journal or the address for instances is not to be had; an open rotation stays open; run again to resume',
   },
   needsPerson: {
     code: 9,
@@ -22,7 +26,8 @@ export const exitCodes = {
   demoFailed: { code: 10, meaning: 'the demo did not show what it claims' },
   interrupted: {
     code: 130,
-    meaning: 'interrupted; an open rotation stays open and both credentials work; run again to resume',
+    meaning:
+      'interrupted; an open rotation stays open and what applications use keeps working; run again to resume',
   },
 } as const;
 
@@ -31,8 +36,6 @@ const byErrorCode: Readonly<Record<string, keyof typeof exitCodes>> = {
   CONFIG: 'usage',
   UNKNOWN_SECRET: 'usage',
   PREFLIGHT: 'notStarted',
-  AMBIGUOUS: 'notStarted',
-  MISCONFIGURED: 'notStarted',
   VAULT_FORBIDDEN: 'vault',
   VAULT_UNREACHABLE: 'vault',
   VAULT_NO_SECRET: 'vault',
@@ -42,6 +45,9 @@ const byErrorCode: Readonly<Record<string, keyof typeof exitCodes>> = {
   REFUSED: 'source',
   UNREACHABLE: 'source',
   FORBIDDEN: 'source',
+  MISCONFIGURED: 'source',
+  AMBIGUOUS: 'source',
+  SOURCE: 'source',
   VAULT_CHANGED: 'needsPerson',
   NOT_REFUSED: 'needsPerson',
   JOURNAL: 'journal',

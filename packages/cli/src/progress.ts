@@ -1,4 +1,5 @@
 import type { RotationRecord } from '@keyturn/rotator';
+import { printable } from './printable.ts';
 
 export const progressKinds = ['auto', 'lines', 'json', 'none'] as const;
 export type ProgressKind = (typeof progressKinds)[number];
@@ -23,7 +24,7 @@ function plain(stream: NodeJS.WriteStream): Progress {
   let last = '';
   return {
     show(record) {
-      const line = sentence(record, { withClock: false });
+      const line = printable(sentence(record, { withClock: false }));
       if (line === last) return;
       last = line;
       stream.write(`${record.at}  ${line}\n`);
@@ -41,7 +42,10 @@ function redrawing(stream: NodeJS.WriteStream): Progress {
   return {
     show(record) {
       if (record.kind !== 'standing') end();
-      const line = sentence(record, { withClock: true }).slice(0, Math.max(20, stream.columns - 1));
+      const line = printable(sentence(record, { withClock: true })).slice(
+        0,
+        Math.max(20, stream.columns - 1),
+      );
       stream.write(`\r\u001B[2K${line}`);
       open = true;
     },

@@ -66,6 +66,16 @@ describe('the configuration', () => {
       good.replace(/consumers:[^]*validity/, 'consumers: {}\n    validity'),
       /keyturn\.yaml:11: .*must name at least one application/,
     ],
+    [
+      'one role twice',
+      good.replace('[orders_a, orders_b]', '[orders_a, orders_a]'),
+      /keyturn\.yaml:9: secrets\.orders-db\.source\.roles: must be two different roles/,
+    ],
+    [
+      'a port that can’t be',
+      `${good}fleet: { listen: "127.0.0.1:70000" }\n`,
+      /keyturn\.yaml:15: fleet\.listen: must have a port from 0 to 65535/,
+    ],
     ['text that is no YAML', 'vault: [', /keyturn\.yaml:1: is not YAML/],
   ])('says file, line and key of %s and exits as wrong usage', (_what, text, message) => {
     const refused = refusal(text);

@@ -3,7 +3,8 @@ import type { Phase } from '@keyturn/rotator';
 import { describe, expect, test } from 'vitest';
 import type { ContenderName, Course, RotationCourse, Sample } from '../src/demo/course.ts';
 import { renderReport } from '../src/demo/report.ts';
-import { drawScreen, liveScreen, plainLines } from '../src/demo/screen.ts';
+import { drawScreen } from '../src/demo/drawing.ts';
+import { liveScreen, plainLines } from '../src/demo/screen.ts';
 import { spread } from '../src/demo/spread.ts';
 import { resultTable } from '../src/demo/table.ts';
 import { buckets, outageMs, outages, totals } from '../src/demo/timeline.ts';
@@ -291,6 +292,8 @@ describe('plain lines', () => {
   test('each change is told once', () => {
     for (const [name] of lengths) expect(count(`rotation: ${name}\n`)).toBe(1);
     expect(count('has adopted version 3f9c2a')).toBe(3);
+    expect(told()).toMatch(/orders_a is still used by orders-2, orders-3\n/);
+    expect(count('nobody uses')).toBe(1);
     expect(count('environment variable: a request failed')).toBe(1);
     expect(count('environment variable: recovered')).toBe(0);
     expect(count('cache, no overlap: a request failed')).toBe(1);

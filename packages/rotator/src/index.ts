@@ -20,4 +20,3 @@ export { openRotator, type Rotator, type RotatorOptions } from './rotator.ts';
 export { RotatorError, type RotatorErrorCode } from './rotator-error.ts';
 export { rotate } from './runbook.ts';
 export { versionTags, type Vault, type VaultVersion, type VersionTags } from './vault.ts';
-export { freePort } from './server/free-port.ts';

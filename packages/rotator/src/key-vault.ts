@@ -1,8 +1,8 @@
-import { AuthenticationError, CredentialUnavailableError, DefaultAzureCredential } from '@azure/identity';
+import { DefaultAzureCredential, type TokenCredential } from '@azure/identity';
 import { SecretClient, type SecretClientOptions, type SecretProperties } from '@azure/keyvault-secrets';
-import type { TokenCredential } from '@azure/identity';
 import { SecretValue } from '@keyturn/source';
 import { RotatorError } from './rotator-error.ts';
+import { vaultError } from './vault-error.ts';
 import { versionTags, type Vault, type VaultVersion, type VersionTags } from './vault.ts';
 
 export interface KeyVaultOptions {
@@ -18,7 +18,8 @@ export interface KeyVaultOptions {
 
 /** Azure Key Vault through its SDK. Needs get, list, set and update on the secrets that are rotated. */
 export function keyVault(options: KeyVaultOptions): Vault {
-  const { url, requestTimeoutMs, credential = new DefaultAzureCredential(), clientOptions = {} } = options;
+  const { requestTimeoutMs, credential = new DefaultAzureCredential(), clientOptions = {} } = options;
+  const url = new URL(options.url).origin; // one vault, however its URL is written
   // Retries are the runbook's: one that the SDK makes by itself could publish twice.
   const client = new SecretClient(url, credential, { ...clientOptions, retryOptions: { maxRetries: 0 } });
   const within = () => ({ abortSignal: AbortSignal.timeout(requestTimeoutMs) });
@@ -49,6 +50,7 @@ export function keyVault(options: KeyVaultOptions): Vault {
   }
 
   return {
+    url,
     async current(secret) {
       const found = await call(secret, 'read', () => client.getSecret(secret, within()));
       return { ...toVersion(found.properties), value: toValue(secret, found.value) };
@@ -81,9 +83,17 @@ export function keyVault(options: KeyVaultOptions): Vault {
 
 function toVersion({ version, enabled, createdOn, tags }: SecretProperties): VaultVersion {
   if (version === undefined || createdOn === undefined) {
-    throw new RotatorError('VAULT_UNEXPECTED', 'Key Vault sent a version without its id or creation time.');
+    throw new RotatorError('VAULT_UNEXPECTED', 'Key Vault sent a version without its id or creation time.', {
+      hint: 'See that the vault URL leads to a Key Vault and not to something in between.',
+    });
   }
-  return { version, enabled: enabled !== false, createdAt: createdOn.getTime(), tags: fromAzureTags(tags) };
+  return {
+    version,
+    enabled: enabled !== false,
+    createdAt: createdOn.getTime(),
+    tags: fromAzureTags(tags),
+    peoplesTags: Object.keys(peoplesTags(tags)).length,
+  };
 }
 
 function toValue(secret: string, value: string | undefined): SecretValue {
@@ -115,73 +125,4 @@ function toAzureTags(tags: VersionTags): Record<string, string> {
 function peoplesTags(tags: Record<string, string> = {}): Record<string, string> {
   const ours = new Set<string>(Object.values(versionTags));
   return Object.fromEntries(Object.entries(tags).filter(([name]) => !ours.has(name)));
-}
-
-/** The SDK's errors carry whole requests: only what is known to be harmless is taken over. */
-function vaultError(
-  error: unknown,
-  at: { url: string; secret: string; doing: string; requestTimeoutMs: number },
-): RotatorError {
-  const { url, secret, doing, requestTimeoutMs } = at;
-  const { statusCode, code, name } = error as { statusCode?: number; code?: string; name?: string };
-  const inner = innerCode(error);
-  const what = `Could not ${doing} the secret ${secret} in ${url}`;
-  if (
-    error instanceof CredentialUnavailableError ||
-    error instanceof AuthenticationError ||
-    name === 'AggregateAuthenticationError'
-  ) {
-    return new RotatorError('VAULT_FORBIDDEN', `${what}: no Azure identity to sign in with.`, {
-      hint: 'Run where a managed identity is assigned, or sign in with `az login`.',
-    });
-  }
-  if (inner === 'SecretDisabled') {
-    return new RotatorError('VAULT_DISABLED', `${what}: it is disabled.`, {
-      hint: 'Enable the newest version, or set a new one: a disabled newest version hides every older one.',
-    });
-  }
-  if (statusCode === 401 || statusCode === 403) {
-    return new RotatorError(
-      'VAULT_FORBIDDEN',
-      `${what}: the vault answered ${statusCode}${inner ? ` (${inner})` : ''}.`,
-      {
-        hint: 'Give the identity of the rotator the role "Key Vault Secrets Officer" on this vault or secret.',
-      },
-    );
-  }
-  if (statusCode === 404) {
-    return new RotatorError('VAULT_NO_SECRET', `${what}: there is none of that name.`, {
-      hint: 'Check the name, or set its first version by hand.',
-    });
-  }
-  if (statusCode === 429) {
-    return new RotatorError('VAULT_THROTTLED', `${what}: the vault throttles (429).`, {
-      hint: 'It is tried again by itself.',
-    });
-  }
-  if (statusCode !== undefined && statusCode < 500) {
-    return new RotatorError(
-      'VAULT_UNEXPECTED',
-      `${what}: the vault answered ${statusCode}${inner ? ` (${inner})` : ''}.`,
-    );
-  }
-  if (statusCode !== undefined) {
-    return new RotatorError('VAULT_UNREACHABLE', `${what}: the vault answered ${statusCode}.`, {
-      hint: 'It is tried again by itself.',
-    });
-  }
-  const reason =
-    name === 'AbortError' || name === 'TimeoutError'
-      ? `no answer within ${requestTimeoutMs / 1000} s`
-      : (code ?? name ?? 'no answer');
-  return new RotatorError('VAULT_UNREACHABLE', `${what}: ${reason}.`, {
-    hint: 'Check the vault URL, DNS and the firewall of the vault.',
-  });
-}
-
-function innerCode(error: unknown): string | undefined {
-  const details = (
-    error as { details?: { error?: { innerError?: { code?: string }; innererror?: { code?: string } } } }
-  ).details;
-  return details?.error?.innerError?.code ?? details?.error?.innererror?.code;
 }

@@ -1,15 +1,15 @@
 /**
  * What went wrong in the rotator.
  *
- * - `JOURNAL`: the durable engine's database can't be started or reached.
+ * - `JOURNAL`: the durable engine's database can't be started or reached, refuses a right, or was lost on the way.
  * - `VAULT_FORBIDDEN`, `VAULT_UNREACHABLE`, `VAULT_NO_SECRET`, `VAULT_THROTTLED`,
  *   `VAULT_DISABLED`, `VAULT_UNEXPECTED`: what Key Vault answered.
  * - `VAULT_CHANGED`: somebody else published a version while the rotation was open.
- * - `PREFLIGHT`: the rotation may not start; the message says which check said so.
- * - `SOURCE`: the source could not do what was asked; `cause` is its `SourceError`.
+ * - `PREFLIGHT`: the rotation may not start, and nothing was changed; the message says which check said so.
+ * - `SOURCE`: the source answered what its driver here does not expect; what a `SourceError` calls `UNEXPECTED`.
  * - `NOT_REFUSED`: the old credential was revoked and still logs in.
  * - `UNKNOWN_SECRET`: the configuration has no secret of that name.
- * - `BUSY`: another rotator works on this journal.
+ * - `BUSY`: another rotator works on this journal, or has taken it over.
  * - `LISTEN`: the address for the application instances can't be listened on.
  */
 export type RotatorErrorCode =

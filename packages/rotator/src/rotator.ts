@@ -68,16 +68,19 @@ export async function openRotator(options: RotatorOptions): Promise<Rotator> {
   const pool = new Pool({ connectionString: journalUrl, max: 4, application_name: 'keyturn fleet' });
   pool.on('error', () => undefined); // an idle connection that breaks is replaced at the next use
   const announcements = openAnnouncements();
-  const registry = await openRegistry(pool, { leaseMs, clock }).catch(async (error: unknown) => {
-    await pool.end();
-    throw journalUnreachable(error);
-  });
+  const registry = await openRegistry(pool, { vault: vault.url, leaseMs, clock }).catch(
+    async (error: unknown) => {
+      await pool.end();
+      throw error;
+    },
+  );
 
   function about(request: Requested): Rotation {
     const { policy, source } = known(request.secret);
     const record = (event: RotationEvent) =>
       report({ ...event, rotation: request.id, at: new Date(clock.now()).toISOString() });
     const members: Fleet = {
+      settledAt: registry.settledAt,
       announce: (announcement) => announcements.announce(announcement),
       instances: (secret) => registry.instances(secret),
     };
@@ -98,13 +101,17 @@ export async function openRotator(options: RotatorOptions): Promise<Rotator> {
       throw error;
     },
   );
-  const journal = await openJournal({ url: journalUrl, executorId, runbook: rotate, rotation: about }).catch(
-    async (error: unknown) => {
-      await listening.close();
-      await pool.end();
-      throw error;
-    },
-  );
+  const journal = await openJournal({
+    url: journalUrl,
+    vault: vault.url,
+    executorId,
+    runbook: rotate,
+    rotation: about,
+  }).catch(async (error: unknown) => {
+    await listening.close();
+    await pool.end();
+    throw error;
+  });
 
   return {
     url: listening.url,
@@ -113,7 +120,8 @@ export async function openRotator(options: RotatorOptions): Promise<Rotator> {
       const unfinished = await journal.unfinished(secret);
       if (unfinished) return journal.run(unfinished);
       const current = await vault.current(secret);
-      return journal.run(whichRotation(secret, current, await vault.versions(secret)));
+      const versions = await vault.versions(secret);
+      return journal.run(whichRotation({ vault: vault.url, secret, current, versions }));
     },
     rollBack: (id) => journal.tell(id, 'operator', 'roll back'),
     async close() {
@@ -122,11 +130,4 @@ export async function openRotator(options: RotatorOptions): Promise<Rotator> {
       await pool.end();
     },
   };
-}
-
-function journalUnreachable(error: unknown): RotatorError {
-  const { code } = error as { code?: string };
-  return new RotatorError('JOURNAL', `The journal's database can't be reached (${code ?? 'no answer'}).`, {
-    hint: 'Check the URL in journal.secret, or leave it out for the embedded database.',
-  });
 }

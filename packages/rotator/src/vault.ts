@@ -27,10 +27,17 @@ export interface VaultVersion {
   /** Milliseconds since 1970 by the vault's clock, cut off to whole seconds. */
   readonly createdAt: number;
   readonly tags: VersionTags;
+  /** How many other tags it bears: people's own. */
+  readonly peoplesTags: number;
 }
+
+/** Key Vault allows 15 tags on a version, and Keyturn writes up to one of each kind. */
+export const mostPeoplesTags = 15 - Object.keys(versionTags).length;
 
 /** The port to Key Vault. Every method throws a `RotatorError` with a `VAULT_…` code; none holds a value. */
 export interface Vault {
+  /** Names the vault: what is open in one is never taken for what is open in another. */
+  readonly url: string;
   /** The newest version, with its value. Its being disabled is an error, never "absent". */
   current(secret: string): Promise<VaultVersion & { readonly value: SecretValue }>;
   /** Every version, newest first, without values. */

@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -74,6 +74,40 @@ describe('the embedded PostgreSQL', () => {
       await adopted.stop();
     }
     await expect(query(adopted.url(), 'select 1')).rejects.toMatchObject({ code: 'ECONNREFUSED' });
+  });
+
+  it.each([
+    ['the one that started it', 0],
+    ['the one that adopted it', 1],
+  ])('that two share lives on when %s has stopped it, and ends with the other', async (_who, first) => {
+    const started = await startEmbeddedPostgres({ dataFolder, settings: { fsync: 'off' } });
+    const adopted = await startEmbeddedPostgres({ dataFolder });
+    expect(adopted.port).toBe(started.port);
+    const [one, other] = first === 0 ? [started, adopted] : [adopted, started];
+    await one.stop();
+    expect(await query(other.url(), 'select 1 as one')).toEqual([{ one: 1 }]);
+    await other.stop();
+    await expect(query(other.url(), 'select 1')).rejects.toMatchObject({ code: 'ECONNREFUSED' });
+  });
+
+  it('whose last user is just ending it is started anew', async () => {
+    const first = await startEmbeddedPostgres({ dataFolder, settings: { fsync: 'off' } });
+    const [second] = await Promise.all([startEmbeddedPostgres({ dataFolder }), first.stop()]);
+    try {
+      expect(await query(second.url(), 'select 1 as one')).toEqual([{ one: 1 }]);
+    } finally {
+      await second.stop();
+    }
+  });
+
+  it('is refused with what to do where there can be no data folder', async () => {
+    const file = join(dataFolder, 'file');
+    await writeFile(file, '');
+    await expect(startEmbeddedPostgres({ dataFolder: join(file, 'data') })).rejects.toMatchObject({
+      code: 'JOURNAL',
+      message: expect.stringMatching(/data can't be used \(ENOTDIR\)/),
+      hint: expect.stringContaining('journal.data'),
+    });
   });
 
   // The first instants are where a start is most tender, the others are drawn by chance, on purpose.

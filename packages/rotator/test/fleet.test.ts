@@ -2,13 +2,15 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Pool } from 'pg';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { openAnnouncements, type Announcements } from '../src/fleet/announcements.ts';
 import { openRegistry, type Registry } from '../src/fleet/registry.ts';
 import { startEmbeddedPostgres, type EmbeddedPostgres } from '../src/journal/embedded-postgres.ts';
+import { toJournalError } from '../src/journal/journal-error.ts';
 import { fleetRoutes } from '../src/server/fleet-routes.ts';
 import { listen, type Listening } from '../src/server/listen.ts';
 import { openSetClock, type SetClock } from './fakes/clock.ts';
+import { vaultUrl } from './fakes/vault.ts';
 
 const leaseMs = 30_000;
 let dataFolder: string;
@@ -40,7 +42,7 @@ afterEach(() => listening.close());
 /** A rotator's side of the fleet, as it is after a start. */
 async function start(): Promise<void> {
   announcements = openAnnouncements();
-  registry = await openRegistry(pool, { leaseMs, clock });
+  registry = await openRegistry(pool, { vault: vaultUrl, leaseMs, clock });
   const app = fleetRoutes({ announcements, registry, heartbeatMs: 20 });
   listening = await listen(app, { host: '127.0.0.1', port: 0 });
 }
@@ -159,6 +161,26 @@ describe('adoption', () => {
     expect(await live()).toEqual(['one v1']);
   });
 
+  it('of another vault with a secret of that name is none of this one', async () => {
+    await report(adoption('one', 'v1'));
+    const other = await openRegistry(pool, { vault: 'https://staging.vault.azure.net', leaseMs, clock });
+    expect(await other.instances('orders-db')).toEqual([]);
+  });
+
+  it('is forgotten once it has ended', async () => {
+    await report(adoption('one', 'v1'));
+    clock.advance(2 * leaseMs);
+    await report(adoption('two', 'v1'));
+    expect(await live()).toEqual(['two v1']);
+    const { rows } = await pool.query('select instance from keyturn.adoption');
+    expect(rows).toEqual([{ instance: 'two' }]);
+  });
+
+  it('is known of everyone only some time after a start', async () => {
+    await restart();
+    expect(registry.settledAt).toBe(clock.now() + 2 * leaseMs);
+  });
+
   it('outlives a restart, after which silence counts from the start', async () => {
     await report(adoption('one', 'v1'));
     clock.advance(100 * leaseMs); // nobody could report while the rotator was down
@@ -190,7 +212,6 @@ describe('adoption', () => {
       { ...adoption('one', 'v1'), secrets: [{ secret: 's', version: 'v', held: [], refused: { v: -1 } }] },
       'secrets.0.refused.v',
     ],
-    ['with a key that nobody knows', { ...adoption('one', 'v1'), password: 'x' }, 'password'],
     ['that is no JSON', '{', 'expected object'],
   ])('a report %s is refused and the field named', async (_what, body, field) => {
     const response = await report(body);
@@ -200,7 +221,70 @@ describe('adoption', () => {
   });
 });
 
+describe('a report of adoption', () => {
+  it('from a newer client may tell more than is known here', async () => {
+    const { secrets, ...rest } = adoption('one', 'v1');
+    const newer = secrets.map((one) => ({ ...one, sinceMs: 5 }));
+    const response = await report({ ...rest, secrets: newer, region: 'westeurope' });
+    expect(response.status).toBe(204);
+    expect(await registry.instances('orders-db')).toEqual([
+      { consumer: 'orders-api', instance: 'one', version: 'v1', held: [], refused: {} },
+    ]);
+  });
+
+  it('of more than 64 KiB is refused', async () => {
+    const held = Array.from({ length: 100 }, () => 'v'.repeat(200));
+    const secrets = Array.from({ length: 4 }, (_, index) => ({ secret: `s${index}`, version: 'v', held }));
+    const response = await report({ ...adoption('one', 'v1'), secrets });
+    expect(response.status).toBe(413);
+    expect(await live()).toEqual([]);
+  });
+
+  it('that can’t be kept is answered so, and nothing is printed', async () => {
+    const printed = vi.spyOn(console, 'error');
+    await pool.query('drop schema keyturn cascade');
+    const response = await report(adoption('one', 'v1'));
+    expect(response.status).toBe(503);
+    expect(printed).not.toHaveBeenCalled();
+    printed.mockRestore();
+  });
+});
+
+describe('a registry whose database fails', () => {
+  it('says so as the journal’s failure, which may pass', async () => {
+    await pool.query('drop schema keyturn cascade');
+    const failure: unknown = await registry.instances('orders-db').catch((error: unknown) => error);
+    expect(failure).toMatchObject({ name: 'RotatorError', code: 'JOURNAL' });
+    expect(toJournalError(failure).passing).toBe(true);
+  });
+
+  it('tells a right that is lacking from a database that can’t be reached', async () => {
+    await pool.query('drop schema keyturn cascade');
+    await pool.query("drop role if exists weak; create role weak login password 'weak'");
+    const weak = new Pool({ connectionString: server.url().replace(/:\/\/[^@]+@/, '://weak:weak@') });
+    const opening = openRegistry(weak, { vault: vaultUrl, leaseMs, clock });
+    await expect(opening).rejects.toMatchObject({
+      code: 'JOURNAL',
+      message: expect.stringContaining('lacks a right'),
+      hint: expect.stringContaining('grant create'),
+    });
+    await weak.end();
+  });
+});
+
 describe('the address', () => {
+  it.each([70_000, -1])('with port %i is refused with what to do', async (port) => {
+    const listens = listen(fleetRoutes({ announcements, registry, heartbeatMs: 20 }), {
+      host: '127.0.0.1',
+      port,
+    });
+    await expect(listens).rejects.toMatchObject({
+      code: 'LISTEN',
+      message: expect.stringContaining('ERR_SOCKET_BAD_PORT'),
+      hint: expect.stringContaining('65535'),
+    });
+  });
+
   it('that is taken already is refused with what to do', async () => {
     const { port } = new URL(listening.url);
     const again = listen(fleetRoutes({ announcements, registry, heartbeatMs: 20 }), {

@@ -46,12 +46,19 @@ function current({ vault, source }: World): string[] {
   ];
 }
 
-/** After a rotation closes, the old credential is refused and no session of it lives. */
+/** After a rotation closes, the old credential is refused, no session of it lives, and nobody can read it any more. */
 function gone({ outcomes, vault, source }: World): string[] {
-  return outcomes
-    .map(({ revokedVersion }) => vault.find(revokedVersion))
-    .filter(({ value }) => source.authenticates(value) || source.sessionsOf(value).length > 0)
-    .map(({ version }) => `${version} was revoked and lives`);
+  const revoked = outcomes.map(({ revokedVersion }) => vault.find(revokedVersion));
+  const living = revoked.filter(
+    ({ value }) => source.authenticates(value) || source.sessionsOf(value).length > 0,
+  );
+  const readable = vault.stored.filter(
+    ({ enabled, value }) => enabled && revoked.some((one) => one.value.equals(value)),
+  );
+  return [
+    ...living.map(({ version }) => `${version} was revoked and lives`),
+    ...readable.map(({ version }) => `${version} is enabled and holds what was revoked`),
+  ];
 }
 
 /** No value is ever in a journal, error, event or tag. */

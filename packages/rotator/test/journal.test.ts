@@ -1,90 +1,14 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { SecretValue, SourceError } from '@keyturn/source';
-import { Client } from 'pg';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { startEmbeddedPostgres, type EmbeddedPostgres } from '../src/journal/embedded-postgres.ts';
-import { openJournal, type Journal, type JournalOptions } from '../src/journal/journal.ts';
-import type { Requested } from '../src/policy/which-rotation.ts';
-import { rotationId, type Outcome, type Rotation } from '../src/rotation.ts';
+import { describe, expect, it } from 'vitest';
+import { openJournal, type JournalOptions } from '../src/journal/journal.ts';
 import { RotatorError } from '../src/rotator-error.ts';
-import { systemClock } from '../src/clock.ts';
-import type { RotationEvent } from '../src/events.ts';
-import { openWorld, usualPolicy } from './fakes/world.ts';
+import { openSetClock } from './fakes/clock.ts';
+import { vaultUrl } from './fakes/vault.ts';
+import { useJournal } from './journal-world.ts';
 
 const planted = 'planted-value-of-orders-db';
-let dataFolder: string;
-let server: EmbeddedPostgres;
-let journal: Journal | undefined;
-let events: RotationEvent[];
-let requests = 0;
-
-beforeAll(async () => {
-  dataFolder = await mkdtemp(join(tmpdir(), 'keyturn-journal-'));
-  server = await startEmbeddedPostgres({ dataFolder, settings: { fsync: 'off' }, endsWithProcess: true });
-});
-afterAll(async () => {
-  await server.stop();
-  await rm(dataFolder, { recursive: true, force: true });
-});
-beforeEach(() => {
-  events = [];
-});
-afterEach(async () => {
-  await journal?.close();
-  journal = undefined;
-});
-
-/** Each test has a rotation of its own: the journal never forgets one. */
-function newRequest(): Requested {
-  requests += 1;
-  const from = `version${requests}`;
-  return { id: rotationId('orders-db', from), secret: 'orders-db', from };
-}
-
-function about(request: Requested): Rotation {
-  const { vault, source, fleet } = openWorld();
-  return {
-    ...request,
-    policy: { ...usualPolicy, retryForMs: 1_000 },
-    vault: vault.port,
-    source: source.port,
-    fleet: fleet.port,
-    clock: systemClock,
-    incarnation: 'test',
-    report: (event) => void events.push(event),
-  };
-}
-
-function outcome({ id, secret, from }: Requested): Outcome {
-  return {
-    id,
-    secret,
-    outcome: 'closed',
-    version: 'next',
-    revokedVersion: from,
-    oldCredentialRefused: true,
-    overlapMs: 1,
-    convergedMs: 1,
-    notChecked: [],
-  };
-}
-
-async function open(runbook: JournalOptions['runbook']): Promise<Journal> {
-  journal = await openJournal({ url: server.url(), executorId: 'test', rotation: about, runbook });
-  return journal;
-}
-
-async function query<Row>(text: string): Promise<Row[]> {
-  const client = new Client({ connectionString: server.url() });
-  await client.connect();
-  try {
-    return (await client.query(text)).rows as Row[];
-  } finally {
-    await client.end();
-  }
-}
+const world = useJournal();
+const { newRequest, about, outcome, open, query } = world;
 
 /** Everything that the engine has stored, as text. */
 async function journalText(): Promise<string> {
@@ -147,7 +71,8 @@ describe('the journal', () => {
   it('refuses a second rotator of the same name', async () => {
     await open(async () => Promise.reject(new Error('nothing is run')));
     const second = openJournal({
-      url: server.url(),
+      url: world.server.url(),
+      vault: vaultUrl,
       executorId: 'test',
       rotation: about,
       runbook: async () => Promise.reject(new Error('nothing is run')),
@@ -238,7 +163,7 @@ describe('the journal', () => {
     expect(text).toContain('JournalError');
     expect(text).toContain(request.id);
     expect(text).not.toContain(planted);
-    expect(JSON.stringify(events)).not.toContain(planted);
+    expect(JSON.stringify(world.events)).not.toContain(planted);
   });
 
   it('tries a step again that failed for a passing reason, and tells', async () => {
@@ -252,7 +177,7 @@ describe('the journal', () => {
       }),
     );
     expect((await opened.run(request)).outcome).toBe('closed');
-    expect(events.filter(({ kind }) => kind === 'retrying')).toHaveLength(2);
+    expect(world.events.filter(({ kind }) => kind === 'retrying')).toHaveLength(2);
   });
 
   it('does not try preflight again: nothing has begun yet', async () => {
@@ -267,5 +192,24 @@ describe('the journal', () => {
     });
     await expect(opened.run(request)).rejects.toMatchObject({ code: 'UNREACHABLE', passing: true });
     expect(tries).toBe(1);
+  });
+});
+
+describe('the time for which a failing step is tried again', () => {
+  it('counts from its first failure, not from its start', async () => {
+    const request = newRequest();
+    const clock = openSetClock();
+    let tries = 0;
+    const opened = await open(
+      async (durable) =>
+        durable.step('issue', async () => {
+          tries += 1;
+          if (tries === 1) clock.advance(60_000);
+          if (tries < 3) throw new SourceError('UNREACHABLE', 'No answer.');
+          return outcome(request);
+        }),
+      { rotation: (requested) => ({ ...about(requested), clock }) },
+    );
+    expect((await opened.run(request)).outcome).toBe('closed');
   });
 });

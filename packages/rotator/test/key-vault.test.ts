@@ -1,3 +1,8 @@
+import {
+  AggregateAuthenticationError,
+  AuthenticationError,
+  CredentialUnavailableError,
+} from '@azure/identity';
 import { SecretClient } from '@azure/keyvault-secrets';
 import { inspect } from 'node:util';
 import { startEmulator, type Emulator } from '@keyturn/emulator';
@@ -68,6 +73,19 @@ describe('the vault', () => {
     expect((await vault.current(secret)).tags).toEqual({ rotation: 'orders-db@v2' });
   });
 
+  it('counts the tags of people’s own', async () => {
+    const tags = { ...published, refusedAt: Date.UTC(2026, 0, 1) };
+    await vault.tag(secret, (await vault.current(secret)).version, tags);
+    expect((await vault.current(secret)).peoplesTags).toBe(1);
+    expect((await vault.versions(secret)).map(({ peoplesTags }) => peoplesTags)).toEqual([1]);
+  });
+
+  it('is one, however its URL is written', () => {
+    const { credential, vaultUrl } = emulator;
+    const named = keyVault({ url: `${vaultUrl.toUpperCase()}/`, credential, requestTimeoutMs: 1_000 });
+    expect(named.url).toBe(vault.url);
+  });
+
   it('adds tags to a version, also as it disables it, and loses none', async () => {
     const { version } = await vault.current(secret);
     await vault.tag(secret, version, { credential: 'a' });
@@ -103,7 +121,7 @@ describe('an answer of the vault', () => {
   ])('of %i is %s', async (status, code) => {
     emulator.faults.inject({ operation: 'getSecret', effect: { kind: 'status', status } });
     const error = await failure(vault.current(secret));
-    expect(error).toMatchObject({ code });
+    expect(error).toMatchObject({ code, hint: expect.any(String) });
     expect(error.message).toContain(secret);
   });
 
@@ -155,8 +173,32 @@ describe('a vault that can’t be found', () => {
     expect(await failure(nowhere.current(secret))).toMatchObject({ code: 'VAULT_UNREACHABLE' });
   });
 
+  it.each<[string, () => Error, string]>([
+    ['throttles', () => new AuthenticationError(429, '{}'), 'VAULT_THROTTLED'],
+    ['is overloaded', () => new AuthenticationError(503, '{}'), 'VAULT_UNREACHABLE'],
+    ['says no', () => new AuthenticationError(400, '{}'), 'VAULT_FORBIDDEN'],
+    [
+      'is away',
+      () => new CredentialUnavailableError('none', { cause: { errorCode: 'network_error' } }),
+      'VAULT_UNREACHABLE',
+    ],
+    [
+      'throttles, last in a chain',
+      () =>
+        new AggregateAuthenticationError([
+          new CredentialUnavailableError('none'),
+          new CredentialUnavailableError('none', { cause: { name: 'ServerError', status: 429 } }),
+        ]),
+      'VAULT_THROTTLED',
+    ],
+  ])('is told from an identity endpoint that %s', async (_what, thrown, code) => {
+    const credential = { getToken: () => Promise.reject(thrown()) };
+    const { vaultUrl: url, clientOptions } = emulator;
+    const asked = keyVault({ url, credential, clientOptions, requestTimeoutMs: 1_000 });
+    expect(await failure(asked.current(secret))).toMatchObject({ code, hint: expect.any(String) });
+  });
+
   it('is told from an identity that is missing', async () => {
-    const { CredentialUnavailableError } = await import('@azure/identity');
     const credential = { getToken: () => Promise.reject(new CredentialUnavailableError('none')) };
     const { vaultUrl: url, clientOptions } = emulator;
     const anonymous = keyVault({ url, credential, clientOptions, requestTimeoutMs: 1_000 });

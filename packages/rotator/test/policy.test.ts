@@ -123,6 +123,7 @@ const startable: StartFacts = {
   current: { version: 'v1' },
   currentAuthenticates: true,
   expiresAt: Date.UTC(2026, 3, 1),
+  peoplesTags: 11,
 };
 
 describe('a rotation may start', () => {
@@ -157,6 +158,7 @@ describe('a rotation may start', () => {
       /v3 is refused by the source/,
     ],
     ['with too short an overlap', { policy: { ...usualPolicy, overlapMs: 1_000 } }, /= 185 s/],
+    ['whose tags leave no room for its own', { peoplesTags: 12 }, /12 tags of your own/],
     ['whose expiry the SDK cannot express', { expiresAt: Date.UTC(2038, 0, 19) }, /2038-01-18/],
   ])('but not %s', (_what, facts, reason) => {
     const refusal = mayStart({ ...startable, ...facts });
@@ -166,16 +168,17 @@ describe('a rotation may start', () => {
 });
 
 function stored(name: string, tags: VersionTags = {}, enabled = true): VaultVersion {
-  return { version: name, enabled, createdAt: publishedAt, tags };
+  return { version: name, enabled, createdAt: publishedAt, tags, peoplesTags: 0 };
 }
 
 const id = 'orders-db@v1';
+const vault = 'https://orders.vault.azure.net';
 const which = (...versions: [VaultVersion, ...VaultVersion[]]) =>
-  whichRotation('orders-db', versions[0], versions);
+  whichRotation({ vault, secret: 'orders-db', current: versions[0], versions });
 
 describe('a request for a rotation', () => {
   it('replaces the current version', () => {
-    expect(which(stored('v1'))).toEqual({ id, secret: 'orders-db', from: 'v1' });
+    expect(which(stored('v1'))).toEqual({ id, vault, secret: 'orders-db', from: 'v1' });
   });
 
   it('joins the rotation whose overlap is open', () => {

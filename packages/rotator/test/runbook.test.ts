@@ -1,39 +1,10 @@
 import { SourceError } from '@keyturn/source';
 import { describe, expect, it } from 'vitest';
-import { JournalError } from '../src/journal/journal-error.ts';
-import type { Outcome } from '../src/rotation.ts';
 import type { SecretPolicy } from '../src/policy/secret-policy.ts';
-import type { Member } from './fakes/fleet.ts';
 import { openWorld, usualPolicy, type Ending, type World } from './fakes/world.ts';
+import { failureOf, fresh, kinds, member, outcomeOf } from './endings.ts';
 
 const hourMs = 3_600_000;
-
-function outcomeOf(ending: Ending | undefined): Outcome {
-  if (ending?.kind === 'ended') return ending.outcome;
-  throw new Error(`It did not end but ${ending?.kind}.`, { cause: ending });
-}
-
-function failureOf(ending: Ending): JournalError {
-  if (ending.kind === 'failed' && ending.error instanceof JournalError) return ending.error;
-  throw new Error(`It did not fail as the journal does but ${ending.kind}.`, { cause: ending });
-}
-
-function member(world: World, index: number): Member {
-  const found = world.fleet.members[index];
-  if (!found) throw new Error(`There is no instance ${index}.`);
-  return found;
-}
-
-function fresh(world: World) {
-  const [, value] = world.source.issued;
-  if (!value) throw new Error('Nothing was issued.');
-  return value;
-}
-
-function kinds(world: World): string[] {
-  const told = world.events.map((event) => (event.kind === 'phase' ? event.phase : event.kind));
-  return told.filter((kind, index) => kind !== told[index - 1]);
-}
 
 const policyWithout = (who: (consumer: SecretPolicy['consumers'][number]) => boolean) => ({
   consumers: usualPolicy.consumers.filter((consumer) => !who(consumer)),
@@ -107,7 +78,7 @@ describe('a rotation', () => {
     const world = openWorld();
     world.source.setByHand('b', 'b');
     const failure = failureOf(await world.request());
-    expect(failure).toMatchObject({ code: 'AMBIGUOUS' });
+    expect(failure).toMatchObject({ code: 'PREFLIGHT' });
     expect(failure.message).toContain('(a, b)');
     expect(world.source.live()).toEqual(['a', 'b']);
   });

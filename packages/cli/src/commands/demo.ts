@@ -1,5 +1,6 @@
-import { writeFile } from 'node:fs/promises';
-import { resolve } from 'node:path';
+import { constants, existsSync } from 'node:fs';
+import { access, writeFile } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
 import { CliError } from '../cli-error.ts';
 import type { Course } from '../demo/course.ts';
 import { runDemo, type DemoResult } from '../demo/demo.ts';
@@ -26,6 +27,8 @@ export async function demoCommand(
   interrupted: Promise<void>,
   inspect?: (stage: Stage) => Promise<void>,
 ): Promise<number> {
+  const report = resolve(options.report);
+  await mustBeWritable(report);
   const startedAt = new Date();
   const screen = err.isTTY
     ? liveScreen(err, process.env['NO_COLOR'] === undefined)
@@ -37,7 +40,6 @@ export async function demoCommand(
     err.write('The demo was interrupted; everything it had started is gone.\n');
     return exitCodes.interrupted.code;
   }
-  const report = resolve(options.report);
   const summary = { ...summarise(result.course), report };
   const proof = proofOf(result);
   await writeFile(
@@ -55,6 +57,19 @@ export async function demoCommand(
   throw new CliError('DEMO', `The demo did not show what it claims: ${wrong.join('; ')}.`, {
     hint: `Look at ${report}.`,
   });
+}
+
+/** Half a minute later would be too late to be told. */
+async function mustBeWritable(report: string): Promise<void> {
+  try {
+    await access(dirname(report), constants.W_OK);
+    if (existsSync(report)) await access(report, constants.W_OK);
+  } catch (cause) {
+    throw new CliError('USAGE', `${report} can't be written (${(cause as NodeJS.ErrnoException).code}).`, {
+      cause,
+      hint: 'Name another file with --report FILE.',
+    });
+  }
 }
 
 interface Summary {

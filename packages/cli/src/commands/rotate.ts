@@ -30,6 +30,8 @@ export async function rotateCommand(
   const progress = openProgress(options.progress, err);
   const held = Promise.withResolvers<void>();
   const report = (record: RotationRecord): void => {
+    // The engine resumes every rotation that is open in this journal; this command is about one of them.
+    if (!record.rotation.startsWith(`${secret}@`)) return;
     progress.show(record);
     if (record.kind === 'held') held.resolve();
   };
@@ -76,7 +78,10 @@ async function openJournalDatabase(
   if (journal && 'secret' in journal) {
     return { url: (await vault.current(journal.secret)).value.reveal(), close: async () => undefined };
   }
-  const server = await startEmbeddedPostgres({ dataFolder: journal?.data ?? defaultDataFolder() });
+  const server = await startEmbeddedPostgres({
+    dataFolder: journal?.data ?? defaultDataFolder(),
+    endsWithProcess: true, // whoever comes next starts it again; nothing stays behind, however this one ends
+  });
   return { url: server.url(), close: () => server.stop() };
 }
 

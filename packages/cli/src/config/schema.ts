@@ -32,7 +32,10 @@ const postgresSource = z
       .default({})
       .describe('Connection parameters: { sslmode: verify-full }.'),
     owner: name.describe('The role that owns the objects; both login roles are members of it.'),
-    roles: z.tuple([name, name]).describe('The two login roles that take turns.'),
+    roles: z
+      .tuple([name, name])
+      .refine(([one, other]) => one !== other, 'must be two different roles: they take turns')
+      .describe('The two login roles that take turns.'),
     admin: z
       .strictObject({ secret: secretName })
       .describe(
@@ -94,6 +97,7 @@ export const configuration = z.strictObject({
       listen: z
         .string()
         .regex(/^.+:\d{1,5}$/, 'must be host:port')
+        .refine((address) => Number(address.split(':').at(-1)) <= 65_535, 'must have a port from 0 to 65535')
         .default('127.0.0.1:7420')
         .describe('Where the instances of the applications connect.'),
       lease: duration

@@ -33,6 +33,7 @@ export async function startInstance(
     throw new CliError(
       'DEMO',
       `The application ${name} did not start: ${complaints.trim().split('\n').at(-1) ?? ''}`,
+      { hint: 'See that this machine has memory and processes left, and run the demo again.' },
     );
   }
   return {

@@ -43,6 +43,7 @@ export function startRunbookRotation(
     throw new CliError(
       'DEMO',
       `The rotation by the runbook ended with exit code ${String(code)}: ${complaints.join(' ')}`,
+      { hint: 'Run the demo again; if it ends like this on an idle machine, it is a bug: please report it.' },
     );
   });
   outcome.catch(() => undefined); // whoever awaits it is told; until then it is no unhandled one

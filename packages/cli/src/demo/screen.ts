@@ -1,11 +1,9 @@
 import { stripVTControlCharacters } from 'node:util';
+import { printable } from '../printable.ts';
 import type { Course } from './course.ts';
 import { drawScreen, seconds } from './drawing.ts';
 import { shortVersion } from './drawing-rotation.ts';
-import { printable } from './styled-line.ts';
 import { failingNow, totals } from './timeline.ts';
-
-export { drawScreen } from './drawing.ts';
 
 /** Shows a demo while it runs. */
 export interface Screen {
@@ -53,6 +51,7 @@ export function plainLines(write: (line: string) => void): Screen {
   const told = new Set<string>();
   const failing = new Set<string>();
   let doing = '';
+  let users = '';
   let summaries = 0;
 
   const line = (atMs: number, text: string) => write(`${seconds(atMs).padStart(8)}  ${printable(text)}`);
@@ -78,6 +77,9 @@ export function plainLines(write: (line: string) => void): Screen {
           `${instance} has adopted version ${shortVersion(version)}`,
         );
       }
+      const usersNow = usersOfOld(rotation.standing);
+      if (usersNow !== users) line(nowMs, usersNow);
+      users = usersNow;
       for (const { name, samples } of course.contenders) {
         const now = failingNow(samples);
         // A failure that was over before anybody looked is told all the same.
@@ -99,6 +101,14 @@ export function plainLines(write: (line: string) => void): Screen {
     },
     close: () => undefined,
   };
+}
+
+/** Who still uses the old role; nothing before anybody has looked. */
+function usersOfOld(standing: Course['rotation']['standing']): string {
+  if (standing === undefined) return '';
+  const { leaving, oldSessions } = standing;
+  if (oldSessions.length === 0) return `nobody uses ${leaving} any more`;
+  return `${leaving} is still used by ${[...new Set(oldSessions)].toSorted().join(', ')}`;
 }
 
 function summary({ name, samples }: Course['contenders'][number]): string {

@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { SecretClient } from '@azure/keyvault-secrets';
 import { startEmulator } from '@keyturn/emulator';
-import { freePort } from '@keyturn/rotator';
+import { freePort } from '@keyturn/rotator/free-port';
 import { startEmbeddedPostgres } from '@keyturn/rotator/embedded-postgres';
 import { setupStatements } from '@keyturn/sources/postgres';
 import { Client } from 'pg';
@@ -48,12 +48,16 @@ export async function buildStage(): Promise<Stage> {
 }
 
 async function build(folder: string, cleanUps: (() => Promise<void>)[]): Promise<Stage> {
-  const database = await startEmbeddedPostgres({
-    dataFolder: join(folder, 'orders'),
-    settings: { fsync: 'off' },
-    endsWithProcess: true,
-  });
-  cleanUps.push(() => database.stop());
+  const startServer = async (name: string) => {
+    const server = await startEmbeddedPostgres({
+      dataFolder: join(folder, name),
+      settings: { fsync: 'off' },
+      endsWithProcess: true,
+    });
+    cleanUps.push(() => server.stop());
+    return server;
+  };
+  const [database, journal] = await Promise.all([startServer('orders'), startServer('journal')]);
   const emulator = await startEmulator({ vault: 'keyturn-demo' });
   cleanUps.push(() => emulator.close());
 
@@ -63,15 +67,11 @@ async function build(folder: string, cleanUps: (() => Promise<void>)[]): Promise
   const passwords = await createDatabase((name) => database.url(name));
   for (const [secret, role] of Object.entries(roleOf))
     await secrets.setSecret(secret, urlOf(role, passwords[role] ?? ''));
+  await secrets.setSecret(journalSecret, journal.url());
 
   const fleetPort = await freePort();
   const configFile = join(folder, 'keyturn.yaml');
-  const journalFolder = join(folder, 'journal');
-  await mkdir(journalFolder);
-  await writeFile(
-    configFile,
-    stringify(configuration({ vault: emulator.vaultUrl, port, fleetPort, journalFolder })),
-  );
+  await writeFile(configFile, stringify(configuration({ vault: emulator.vaultUrl, port, fleetPort })));
 
   return {
     vaultUrl: emulator.vaultUrl,
@@ -91,6 +91,7 @@ async function build(folder: string, cleanUps: (() => Promise<void>)[]): Promise
   };
 }
 
+const journalSecret = 'keyturn-journal';
 const roleOf = {
   'orders-db-env': 'orders_env',
   'orders-db-cache': 'orders_cache',
@@ -98,15 +99,10 @@ const roleOf = {
   'orders-db-rotator': 'keyturn',
 };
 
-function configuration(at: {
-  vault: string;
-  port: number;
-  fleetPort: number;
-  journalFolder: string;
-}): unknown {
+function configuration(at: { vault: string; port: number; fleetPort: number }): unknown {
   return {
     vault: at.vault,
-    journal: { data: at.journalFolder },
+    journal: { secret: journalSecret },
     fleet: { listen: `127.0.0.1:${at.fleetPort}` },
     secrets: {
       'orders-db': {

@@ -1,3 +1,5 @@
+import { printable } from '../printable.ts';
+
 export type Style = 'bold' | 'dim' | 'green' | 'red' | 'yellow' | 'cyan' | 'current';
 
 /** A line is text in pieces; it gets its colours last, so that its width is never in doubt. */
@@ -36,11 +38,6 @@ export function paint(line: Line, { columns, colour }: { columns: number; colour
     if (shown !== '') painted += colour && typeof piece !== 'string' ? wrapped(shown, piece.style) : shown;
   }
   return fits || columns < 1 ? painted : `${painted}…`;
-}
-
-/** Names come from other processes: a control character in one must not reach the terminal. */
-export function printable(text: string): string {
-  return text.replace(/\p{Cc}/gu, '?');
 }
 
 function wrapped(text: string, style: Style): string {

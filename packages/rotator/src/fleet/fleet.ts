@@ -22,6 +22,11 @@ export interface Instance {
 
 /** The running instances: announcements out, adoption in. */
 export interface Fleet {
+  /**
+   * Milliseconds since 1970. By then everyone who lives has reported to this process, and those who ended while
+   * there was none no longer count.
+   */
+  readonly settledAt: number;
   /** Tells every connected instance, and each that connects later. Repeating it tells nothing new. */
   announce(announcement: Announcement): void;
   /** The live instances that use a secret. One that fell silent counts as live until its lease has run out. */

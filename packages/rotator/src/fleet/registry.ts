@@ -1,10 +1,13 @@
 import type pg from 'pg';
 import type { Clock } from '../clock.ts';
+import { databaseError } from '../journal/database-error.ts';
 import type { Instance } from './fleet.ts';
 import type { AdoptionReport } from './report.ts';
 
 /** Remembers what instances reported, across restarts of the rotator and for every replica of it. */
 export interface Registry {
+  /** When what it says of the instances is complete, milliseconds since 1970: see `Fleet`. */
+  readonly settledAt: number;
   record(report: AdoptionReport): Promise<void>;
   /** The instances that use a secret and are live. */
   instances(secret: string): Promise<readonly Instance[]>;
@@ -12,55 +15,77 @@ export interface Registry {
 
 const schema = `
   create schema if not exists keyturn;
-  create table if not exists keyturn.instances (
+  create table if not exists keyturn.adoption (
+    vault text not null,
+    secret text not null,
     consumer text not null,
     instance text not null,
-    secret text not null,
     state jsonb not null,
     reported_at bigint not null,
-    primary key (secret, consumer, instance)
+    primary key (vault, secret, consumer, instance)
   );`;
 
+interface Row {
+  readonly consumer: string;
+  readonly instance: string;
+  readonly state: Omit<Instance, 'consumer' | 'instance'>;
+}
+
 /**
- * A registry in PostgreSQL. An instance is live until it says goodbye or has been silent for `leaseMs`; while
- * the rotator was down nobody could report, so silence counts from its start at the earliest.
+ * A registry in PostgreSQL, which throws `JOURNAL` where that fails. An instance is live until it says goodbye or
+ * has been silent for `leaseMs`; while the rotator was down nobody could report, so silence counts from its start
+ * at the earliest.
  */
 export async function openRegistry(
   pool: pg.Pool,
-  options: { leaseMs: number; clock: Clock },
+  options: { vault: string; leaseMs: number; clock: Clock },
 ): Promise<Registry> {
-  const { leaseMs, clock } = options;
-  await pool.query(schema);
+  const { vault, leaseMs, clock } = options;
+
+  async function query(text: string, values: readonly unknown[] = []): Promise<Row[]> {
+    try {
+      return (await pool.query<Row>(text, [...values])).rows;
+    } catch (error) {
+      throw databaseError(error);
+    }
+  }
+
+  await query(schema);
   const startedAt = clock.now();
 
   return {
+    settledAt: startedAt + 2 * leaseMs, // a lease is longer than the pause between two reports
     async record({ consumer, instance, secrets, leaving }) {
       if (leaving) {
-        await pool.query('delete from keyturn.instances where consumer = $1 and instance = $2', [
+        await query('delete from keyturn.adoption where vault = $1 and consumer = $2 and instance = $3', [
+          vault,
           consumer,
           instance,
         ]);
         return;
       }
       for (const { secret, ...state } of secrets) {
-        await pool.query(
-          `insert into keyturn.instances values ($1, $2, $3, $4, $5)
-           on conflict (secret, consumer, instance) do update set state = excluded.state, reported_at = excluded.reported_at`,
-          [consumer, instance, secret, JSON.stringify(state), clock.now()],
+        await query(
+          `insert into keyturn.adoption values ($1, $2, $3, $4, $5, $6)
+           on conflict (vault, secret, consumer, instance)
+           do update set state = excluded.state, reported_at = excluded.reported_at`,
+          [vault, secret, consumer, instance, JSON.stringify(state), clock.now()],
         );
       }
     },
     async instances(secret) {
       const silentSince = clock.now() - leaseMs;
-      const oldest = startedAt >= silentSince ? 0 : silentSince;
-      const { rows } = await pool.query<{
-        consumer: string;
-        instance: string;
-        state: Omit<Instance, 'consumer' | 'instance'>;
-      }>(
-        `select consumer, instance, state from keyturn.instances
-         where secret = $1 and reported_at >= $2 order by consumer, instance`,
-        [secret, oldest],
+      if (startedAt < silentSince) {
+        await query('delete from keyturn.adoption where vault = $1 and secret = $2 and reported_at < $3', [
+          vault,
+          secret,
+          silentSince,
+        ]);
+      }
+      const rows = await query(
+        `select consumer, instance, state from keyturn.adoption
+         where vault = $1 and secret = $2 order by consumer, instance`,
+        [vault, secret],
       );
       return rows.map(({ consumer, instance, state }) => ({ consumer, instance, ...state }));
     },

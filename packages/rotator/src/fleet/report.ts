@@ -2,13 +2,16 @@ import { z } from 'zod';
 
 const name = z.string().min(1).max(200);
 
-/** What an instance sends: which version of each secret it uses, and which older ones it still holds open. */
-export const adoptionReport = z.strictObject({
+/**
+ * What an instance sends: which version of each secret it uses, and which older ones it still holds open. Fields
+ * that are not known here are left out: a newer client may tell more, and must not be silenced for it.
+ */
+export const adoptionReport = z.object({
   consumer: name,
   instance: name,
   secrets: z
     .array(
-      z.strictObject({
+      z.object({
         secret: name,
         version: name,
         held: z.array(name).max(100),

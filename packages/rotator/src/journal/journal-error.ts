@@ -21,13 +21,21 @@ export class JournalError extends Error {
   }
 }
 
-const passingCodes = new Set(['VAULT_UNREACHABLE', 'VAULT_THROTTLED', 'UNREACHABLE', 'UNEXPECTED']);
+const passingCodes = new Set([
+  'VAULT_UNREACHABLE',
+  'VAULT_THROTTLED',
+  'UNREACHABLE',
+  'UNEXPECTED',
+  'JOURNAL',
+]);
 
 export function toJournalError(error: unknown): JournalError {
   if (error instanceof JournalError) return error;
   if (error instanceof RotatorError || error instanceof SourceError) {
-    const { code, message, hint } = error;
-    return new JournalError({ code, message, hint, passing: passingCodes.has(code) });
+    const { message, hint } = error;
+    // What a source did not expect is no bug of ours, as the `UNEXPECTED` below is.
+    const code = error.code === 'UNEXPECTED' ? 'SOURCE' : error.code;
+    return new JournalError({ code, message, hint, passing: passingCodes.has(error.code) });
   }
   const { name, code } = error as { name?: string; code?: unknown };
   const kind = [name, typeof code === 'string' ? code : undefined].filter(Boolean).join(' ');

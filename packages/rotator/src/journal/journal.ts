@@ -3,11 +3,15 @@ import type { RotationId } from '@keyturn/source';
 import type { Phase } from '../events.ts';
 import type { Requested } from '../policy/which-rotation.ts';
 import type { Outcome, Rotation } from '../rotation.ts';
+import { databaseError } from './database-error.ts';
 import { lockExecutor } from './executor-lock.ts';
 import { withRetries } from './retries.ts';
 import type { Json, Run, Signal } from './run.ts';
 
-/** The durable engine: what it has begun is finished, in this process or in a later one. */
+/**
+ * The durable engine: what it has begun is finished, in this process or in a later one. Once the lock of this
+ * rotator is lost it begins no further step, and whatever waits for it ends with `JOURNAL` or `BUSY`.
+ */
 export interface Journal {
   /** Starts this rotation, joins it if it runs, resumes it if it stopped half-way. One runs at a time, whoever asks. */
   run(request: Requested): Promise<Outcome>;
@@ -22,6 +26,8 @@ export interface Journal {
 export interface JournalOptions {
   /** A PostgreSQL database; Keyturn keeps its tables in the schemas `dbos` and `keyturn`. */
   readonly url: string;
+  /** The URL of the vault whose rotations these are: those of another one in the same journal are left alone. */
+  readonly vault: string;
   /** Names this rotator. Two processes of one name would run a step twice at once, so the second is refused. */
   readonly executorId: string;
   readonly runbook: (run: Run, rotation: Rotation) => Promise<Outcome>;
@@ -35,8 +41,8 @@ const workflowName = 'rotation';
 const closeTimeoutMs = 20_000;
 
 export async function openJournal(options: JournalOptions): Promise<Journal> {
-  const { url, executorId, runbook, rotation } = options;
-  const unlock = await lockExecutor(url, executorId);
+  const { url, vault, executorId, runbook, rotation } = options;
+  const lock = await lockExecutor(url, executorId);
   const running = new Set<Promise<unknown>>();
   let closing = false;
 
@@ -51,8 +57,7 @@ export async function openJournal(options: JournalOptions): Promise<Journal> {
   function durableRun(about: Rotation): Run {
     return {
       id: about.id,
-      step: (name, action) => DBOS.runStep(() => track(name, () => attempt(about, name, action)), { name }),
-      sleep: (ms) => DBOS.sleep(ms),
+      step: (name, action) => DBOS.runStep(() => attempt(about, name, action), { name }),
       signal: async <T extends Json>(name: Signal, withinMs: number) =>
         (await DBOS.recv<T>(name, withinMs / 1_000)) ?? undefined,
     };
@@ -61,29 +66,19 @@ export async function openJournal(options: JournalOptions): Promise<Journal> {
   function attempt<T>(about: Rotation, phase: Phase, action: () => Promise<T>): Promise<T> {
     const { clock, report, policy } = about;
     const forMs = phase === 'preflight' ? 0 : policy.retryForMs;
-    const parkable = { ...clock, sleep: (ms: number) => (closing ? parked() : clock.sleep(ms)) };
-    return withRetries(action, { phase, forMs, clock: parkable, report });
+    return withRetries(() => begin(phase, action), { phase, forMs, clock, report });
   }
 
-  /** While closing no step begins; those that change nothing are left where they are. */
-  async function track<T>(phase: Phase, step: () => Promise<T>): Promise<T> {
-    if (closing) return parked();
-    const done = step();
+  /** While closing nothing begins; what changes nothing is left where it is. */
+  async function begin<T>(phase: Phase, action: () => Promise<T>): Promise<T> {
+    if (closing || !(await lock.isHeld()) || closing) return parked();
+    const done = action();
     if (phase === 'converge') return done;
     running.add(done);
     return done.finally(() => running.delete(done));
   }
 
-  DBOS.setConfig({
-    name: 'keyturn',
-    systemDatabaseUrl: url,
-    executorID: executorId,
-    enablePatching: true,
-    logger: { info: ignore, debug: ignore, warn: ignore, error: ignore },
-  });
-  await DBOS.launch();
-
-  const attemptId = (id: RotationId, number: number) => (number === 1 ? id : `${id}/${number}`);
+  const attemptId = (id: RotationId, number: number) => `${vault} ${id}${number === 1 ? '' : `/${number}`}`;
 
   /** An attempt that failed hears nothing any more. */
   async function latestAttempt(id: RotationId): Promise<string> {
@@ -92,45 +87,80 @@ export async function openJournal(options: JournalOptions): Promise<Journal> {
     }
   }
 
-  return {
-    async run(request) {
-      for (let attemptNumber = 1; ; attemptNumber += 1) {
-        const workflowID = attemptId(request.id, attemptNumber);
-        const status = await DBOS.getWorkflowStatus(workflowID);
-        if (status === null) {
-          const handle = await DBOS.startWorkflow(workflow, { workflowID })(request);
-          return handle.getResult();
-        }
-        // A run that failed for good is over; the next one finds what it left by looking at vault and source.
-        const failed = status.status === 'ERROR' || status.status === 'CANCELLED';
-        if (!failed) return DBOS.retrieveWorkflow<Outcome>(workflowID).getResult();
+  async function run(request: Requested): Promise<Outcome> {
+    for (let attemptNumber = 1; ; attemptNumber += 1) {
+      const workflowID = attemptId(request.id, attemptNumber);
+      const status = await DBOS.getWorkflowStatus(workflowID);
+      if (status === null) {
+        const handle = await DBOS.startWorkflow(workflow, { workflowID })(request);
+        return handle.getResult();
       }
-    },
-    async unfinished(secret) {
-      const [open] = await DBOS.listWorkflows({
-        workflowName,
-        workflow_id_prefix: `${secret}@`,
-        status: ['PENDING', 'ENQUEUED', 'DELAYED'],
-        loadOutput: false,
-      });
-      return open?.input?.[0] as Requested | undefined;
-    },
-    tell: async (id, signal, message) => DBOS.send(await latestAttempt(id), message, signal),
+      // A run that failed for good is over; the next one finds what it left by looking at vault and source.
+      const failed = status.status === 'ERROR' || status.status === 'CANCELLED';
+      if (!failed) return DBOS.retrieveWorkflow<Outcome>(workflowID).getResult();
+    }
+  }
+
+  async function unfinished(secret: string): Promise<Requested | undefined> {
+    const [open] = await DBOS.listWorkflows({
+      workflowName,
+      workflow_id_prefix: attemptId(`${secret}@`, 1),
+      status: ['PENDING', 'ENQUEUED', 'DELAYED'],
+      loadOutput: false,
+    });
+    return open?.input?.[0] as Requested | undefined;
+  }
+
+  async function shutDown(): Promise<void> {
+    try {
+      await within(closeTimeoutMs, DBOS.shutdown({ deregister: true }));
+    } finally {
+      await lock.release();
+    }
+  }
+
+  await launch({ url, executorId, vault }).catch(async (error: unknown) => {
+    await shutDown();
+    throw databaseError(error);
+  });
+  // The engine waits for its database for ever; whoever waits for the engine is told when the lock is gone.
+  const orLost = <T>(waiting: Promise<T>) => Promise.race([waiting, lock.lost]);
+  return {
+    run: (request) => orLost(run(request)),
+    unfinished: (secret) => orLost(unfinished(secret)),
+    tell: async (id, signal, message) =>
+      orLost(latestAttempt(id).then((attemptOf) => DBOS.send(attemptOf, message, signal))),
     async close() {
       closing = true;
-      await Promise.race([
-        Promise.allSettled(running),
-        new Promise((resolve) => setTimeout(resolve, closeTimeoutMs).unref()),
-      ]);
-      await DBOS.shutdown({ deregister: true });
-      await unlock();
+      await within(closeTimeoutMs, Promise.allSettled(running));
+      await shutDown();
     },
   };
+}
+
+async function launch(at: { url: string; executorId: string; vault: string }): Promise<void> {
+  DBOS.setConfig({
+    name: 'keyturn',
+    systemDatabaseUrl: at.url,
+    executorID: at.executorId,
+    // The engine resumes what has its own version and nothing else, so this keeps the vaults apart.
+    applicationVersion: at.vault,
+    enablePatching: true,
+    logger: { info: ignore, debug: ignore, warn: ignore, error: ignore },
+  });
+  await DBOS.launch();
 }
 
 /** Never settles: a step that is abandoned here leaves no trace, so the next process runs it again. */
 function parked(): Promise<never> {
   return new Promise(() => undefined);
+}
+
+async function within(ms: number, waiting: Promise<unknown>): Promise<void> {
+  const timer = Promise.withResolvers<void>();
+  const timeout = setTimeout(timer.resolve, ms);
+  await Promise.race([waiting, timer.promise]);
+  clearTimeout(timeout);
 }
 
 function ignore(): void {}

@@ -18,7 +18,6 @@ export interface Run {
   readonly id: RotationId;
   /** Runs an action once and remembers its result. After a crash an unfinished action runs again from its start. */
   step<T extends Json | void>(name: Phase, action: () => Promise<T>): Promise<T>;
-  sleep(ms: number): Promise<void>;
   /** What an operator said, or undefined if nothing came within that time. */
   signal<T extends Json>(name: Signal, withinMs: number): Promise<T | undefined>;
 }

@@ -37,8 +37,9 @@ export async function converge(run: Run, rotation: Rotation, towards: Towards): 
   }
 }
 
-async function watch(rotation: Rotation, { to, leaving }: Towards): Promise<Convergence | null> {
-  const { clock, policy, fleet, secret, source } = rotation;
+async function watch(rotation: Rotation, towards: Towards): Promise<Convergence | null> {
+  const { clock, policy, fleet, secret } = rotation;
+  const { to } = towards;
   rotation.report({ kind: 'phase', phase: 'converge' });
   await refuseIfNotOurs(rotation);
   if (!to.rolledBack && (await findRollBack(rotation))) {
@@ -48,31 +49,55 @@ async function watch(rotation: Rotation, { to, leaving }: Towards): Promise<Conv
   fleet.announce({ secret, version: to.version, spreadMs: 0 });
   const until = clock.now() + sliceMs;
   let held = false;
-  while (clock.now() < until) {
-    const instances = await fleet.instances(secret);
-    const usage = await source.usage(leaving);
-    const verdicts = judgeConvergence({
-      policy,
-      now: clock.now(),
-      publishedAt: to.publishedAt,
-      version: to.version,
-      instances,
-      usage,
-    });
-    const converged = hasConverged(verdicts);
-    reportStanding(rotation, { to, leaving, converged, verdicts, instances, usage });
-    const rejections = to.rolledBack
-      ? [] // an objection against the old value is no evidence that the new one may go
-      : instances.filter((instance) => isRejecting(instance, to.version)).map(rejection);
-    if (converged || rejections.length > 0)
-      return { at: clock.now(), rejections, notChecked: notChecked(verdicts) };
-    if (!held && clock.now() > to.publishedAt + policy.deadlineMs) {
+  for (let first = true; clock.now() < until; first = false) {
+    const seen = await look(rotation, towards).catch(unlessFirst(first));
+    if (seen === undefined) return null;
+    if (seen.converged || seen.rejections.length > 0) {
+      return { at: clock.now(), rejections: seen.rejections, notChecked: notChecked(seen.verdicts) };
+    }
+    if (!held && isOverdue(rotation, to)) {
       held = true;
-      rotation.report({ kind: 'held', stragglers: verdicts.flatMap(({ stragglers }) => stragglers) });
+      rotation.report({ kind: 'held', stragglers: seen.verdicts.flatMap(({ stragglers }) => stragglers) });
     }
     await clock.sleep(policy.pollMs);
   }
   return null;
+}
+
+/**
+ * A look that fails after one that did not ends the slice. If the reason lasts, the next slice begins with it, and
+ * its retries count from there.
+ */
+function unlessFirst(first: boolean) {
+  return (error: unknown): undefined => {
+    if (first) throw error;
+  };
+}
+
+/** Right after a start those who live have had no time to say so: to hold then would be to hold for ever. */
+function isOverdue({ clock, policy, fleet }: Rotation, { publishedAt }: Published): boolean {
+  return clock.now() > Math.max(publishedAt + policy.deadlineMs, fleet.settledAt);
+}
+
+interface Seen {
+  readonly converged: boolean;
+  readonly verdicts: readonly Verdict[];
+  readonly rejections: readonly string[];
+}
+
+async function look(rotation: Rotation, { to, leaving }: Towards): Promise<Seen> {
+  const { clock, policy, fleet, secret, source } = rotation;
+  const { version, publishedAt } = to;
+  const instances = await fleet.instances(secret);
+  const usage = await source.usage(leaving);
+  const now = clock.now();
+  const verdicts = judgeConvergence({ policy, now, publishedAt, version, instances, usage });
+  const converged = hasConverged(verdicts);
+  reportStanding(rotation, { to, leaving, converged, verdicts, instances, usage });
+  const rejections = to.rolledBack
+    ? [] // an objection against the old value is no evidence that the new one may go
+    : instances.filter((instance) => isRejecting(instance, version)).map(rejection);
+  return { converged, verdicts, rejections };
 }
 
 /** The source refuses this instance the new version, and it has had no login with it since. */

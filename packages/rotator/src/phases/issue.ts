@@ -22,13 +22,23 @@ export async function issueProveAndPublish(rotation: Rotation, old: Old): Promis
 }
 
 /**
- * Takes back what a failed issue left at the source: every credential that no version in the vault holds. If
- * somebody else published meanwhile, nobody knows what that version holds, so nothing is ended.
+ * Takes back what a failed issue left at the source, as far as that can be done at once. What is left is no harm:
+ * nobody holds it, and the next request issues over it.
  */
 export async function undoIssue(rotation: Rotation, old: Old): Promise<void> {
-  const { source, vault, secret } = rotation;
   rotation.report({ kind: 'phase', phase: 'roll back' });
+  // Why the issue failed is what people are to hear, and this often fails for the same reason.
+  await takeBack(rotation, old).catch(() => undefined);
+}
+
+/**
+ * Ends every credential that no version in the vault holds. If the version to be replaced is not the current one,
+ * somebody else has published, and nobody knows what that version holds: then nothing is ended.
+ */
+async function takeBack(rotation: Rotation, old: Old): Promise<void> {
+  const { source, vault, secret, from } = rotation;
   if (await settle(rotation, findPublished)) return; // it is published, so clients may hold it: the rotation stays open
+  if ((await vault.current(secret)).version !== from) return;
   const versions = await vault.versions(secret);
   if (foreignVersion(rotation, versions)) return;
   const accountedFor = new Set([

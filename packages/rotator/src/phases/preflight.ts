@@ -1,9 +1,11 @@
 import { isRefused, SourceError, type CredentialRef, type SecretValue, type Source } from '@keyturn/source';
-import { mayStart } from '../policy/may-start.ts';
+import { slotInUse } from '../policy/idle-slot.ts';
+import { mayStart, type Refusal } from '../policy/may-start.ts';
 import type { Rotation } from '../rotation.ts';
 import { RotatorError } from '../rotator-error.ts';
-import { versionTags, type VaultVersion } from '../vault.ts';
-import { findRollBack } from './publish.ts';
+import { versionTags } from '../vault.ts';
+import { findPublished, findRollBack } from './publish.ts';
+import { versionOf } from './version-of.ts';
 
 /** What is to be replaced. */
 export type Old = {
@@ -16,9 +18,20 @@ export type Old = {
 
 /** Looks before anything is changed: may this rotation start, and which credential does it replace? */
 export async function preflight(rotation: Rotation): Promise<Old> {
-  const { vault, secret, source, clock, policy, id, from } = rotation;
   rotation.report({ kind: 'phase', phase: 'preflight' });
+  try {
+    return await look(rotation);
+  } catch (error) {
+    throw isUnfit(error)
+      ? new RotatorError('PREFLIGHT', error.message, { hint: error.hint, cause: error })
+      : error;
+  }
+}
+
+async function look(rotation: Rotation): Promise<Old> {
+  const { vault, secret, source, clock, policy, id, from } = rotation;
   const current = await vault.current(secret);
+  const replaced = await versionOf(rotation, from);
   const refusal = mayStart({
     policy,
     id,
@@ -30,16 +43,15 @@ export async function preflight(rotation: Rotation): Promise<Old> {
     },
     currentAuthenticates: await authenticates(source, current.value),
     expiresAt: clock.now() + policy.validityMs,
+    peoplesTags: Math.max(current.peoplesTags, replaced.peoplesTags),
   });
-  if (refusal)
-    throw new RotatorError('PREFLIGHT', `${secret} is not rotated: ${refusal.reason}.`, {
-      hint: refusal.hint,
-    });
-  const ref = await credentialInUse(rotation);
-  const begunBefore = current.tags.rotation === id || (await source.list()).some((other) => other !== ref);
+  if (refusal) throw refused(rotation, refusal);
+  const ref = replaced.tags.credential ?? (await findCredential(rotation));
+  const others = (await source.list()).filter((other) => other !== ref);
+  for (const other of others) await refuseIfInUse(rotation, other);
   return {
     ref,
-    incarnation: begunBefore ? 'unknown' : rotation.incarnation,
+    incarnation: current.tags.rotation === id || others.length > 0 ? 'unknown' : rotation.incarnation,
     rolledBack: (await findRollBack(rotation)) !== undefined,
   };
 }
@@ -55,37 +67,43 @@ async function authenticates(source: Source, value: SecretValue): Promise<boolea
 }
 
 /**
- * The replaced version's tag says which credential it holds. A secret that Keyturn sees for the first time has
- * no such tag: then the one credential that the source holds is written there, before a second one exists.
+ * A secret that Keyturn sees for the first time has no tag that says which credential it holds. Then the one that
+ * the source holds is written there, before a second one exists.
  */
-async function credentialInUse(rotation: Rotation): Promise<CredentialRef> {
-  const { vault, secret, source, from } = rotation;
-  const version = (await vault.versions(secret)).find((candidate) => candidate.version === from);
-  if (!version)
-    throw new RotatorError('VAULT_UNEXPECTED', `Version ${from} of ${secret} is not in the vault.`);
-  if (version.tags.credential) return version.tags.credential;
-  const ref = theOnlyOne(await source.list(), rotation, version);
-  await vault.tag(secret, from, { credential: ref });
-  return ref;
+async function findCredential({ vault, secret, source, from }: Rotation): Promise<CredentialRef> {
+  const refs = await source.list();
+  const [only, ...others] = refs;
+  if (only === undefined) {
+    throw new SourceError('MISCONFIGURED', `${source.kind} holds no live credential for ${secret}.`, {
+      hint: 'Check the names in the configuration of this source.',
+    });
+  }
+  if (others.length > 0) {
+    throw new SourceError(
+      'AMBIGUOUS',
+      `${source.kind} holds ${refs.length} live credentials for ${secret} (${refs.join(', ')}), and nothing says which one version ${from} holds.`,
+      {
+        hint: `See which one the value of version ${from} logs in with, and set its tag ${versionTags.credential} to that.`,
+      },
+    );
+  }
+  await vault.tag(secret, from, { credential: only });
+  return only;
 }
 
-function theOnlyOne(
-  refs: readonly CredentialRef[],
-  { secret, source }: Rotation,
-  { version }: VaultVersion,
-): CredentialRef {
-  const [only, ...others] = refs;
-  if (only !== undefined && others.length === 0) return only;
-  throw new SourceError(
-    only === undefined ? 'MISCONFIGURED' : 'AMBIGUOUS',
-    only === undefined
-      ? `${source.kind} holds no live credential for ${secret}.`
-      : `${source.kind} holds ${refs.length} live credentials for ${secret} (${refs.join(', ')}), and nothing says which one the applications use.`,
-    {
-      hint:
-        only === undefined
-          ? 'Check the names in the configuration of this source.'
-          : `Set the tag ${versionTags.credential} of version ${version} to the one in use.`,
-    },
-  );
+/** What this rotation itself has put there, and published, is not issued again. */
+async function refuseIfInUse(rotation: Rotation, ref: CredentialRef): Promise<void> {
+  const usage = await rotation.source.usage(ref);
+  if (await findPublished(rotation)) return;
+  const refusal = slotInUse({ ref, usage }, await rotation.vault.versions(rotation.secret));
+  if (refusal) throw refused(rotation, refusal);
+}
+
+/** The source could tell before anything was done that this can't work. */
+function isUnfit(error: unknown): error is SourceError {
+  return error instanceof SourceError && (error.code === 'MISCONFIGURED' || error.code === 'AMBIGUOUS');
+}
+
+function refused({ secret }: Rotation, { reason, hint }: Refusal): RotatorError {
+  return new RotatorError('PREFLIGHT', `${secret} is not rotated: ${reason}.`, { hint });
 }

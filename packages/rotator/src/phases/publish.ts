@@ -73,17 +73,20 @@ export async function refuseIfNotOurs(rotation: Rotation): Promise<void> {
     'VAULT_CHANGED',
     `Somebody else published version ${foreign.version} of ${secret}.`,
     {
-      hint: 'Nothing was revoked. Decide which value is to stay: publish it again or disable that version, then rotate.',
+      hint: 'Nothing was revoked. Decide which value is to stay, publish that one as the newest version, then rotate.',
     },
   );
 }
 
-/** An enabled version that is newer than the one to be replaced and does not come from this rotation. */
+/**
+ * An enabled version that is newer than the one to be replaced and does not come from this rotation. Where the one
+ * to be replaced can't be seen, every other one is.
+ */
 export function foreignVersion(
   { id, from }: Rotation,
   versions: readonly VaultVersion[],
 ): VaultVersion | undefined {
-  const since = versions.find(({ version }) => version === from)?.createdAt ?? Infinity;
+  const since = versions.find(({ version }) => version === from)?.createdAt ?? -Infinity;
   return versions.find(
     ({ enabled, createdAt, tags }) => enabled && createdAt > since && tags.rotation !== id,
   );

@@ -1,8 +1,8 @@
 import { isRefused, type CredentialRef, type SecretValue } from '@keyturn/source';
 import type { Rotation } from '../rotation.ts';
 import { RotatorError } from '../rotator-error.ts';
-import type { VaultVersion } from '../vault.ts';
 import { refuseIfNotOurs } from './publish.ts';
+import { versionOf } from './version-of.ts';
 
 /** When the old credential was ended, milliseconds since 1970. */
 export type Revoked = { readonly at: number };
@@ -19,7 +19,7 @@ interface Leaving {
 export async function revoke(rotation: Rotation, leaving: Leaving): Promise<Revoked> {
   const { source, vault, secret, clock } = rotation;
   rotation.report({ kind: 'phase', phase: 'revoke' });
-  const version = await vaultVersion(rotation, leaving);
+  const version = await versionOf(rotation, leaving.version);
   if (!version.enabled && version.tags.refusedAt !== undefined) return { at: version.tags.refusedAt };
   if (!version.enabled) throw cannotProve(rotation, leaving);
 
@@ -29,14 +29,19 @@ export async function revoke(rotation: Rotation, leaving: Leaving): Promise<Revo
   await source.revoke(leaving.ref);
   await proveRefused(rotation, value);
   const at = clock.now();
-  await vault.disable(secret, leaving.version, { refusedAt: at });
+  await disable(rotation, leaving, at);
   return { at };
 }
 
-async function vaultVersion({ vault, secret }: Rotation, { version }: Leaving): Promise<VaultVersion> {
-  const found = (await vault.versions(secret)).find((candidate) => candidate.version === version);
-  if (found) return found;
-  throw new RotatorError('VAULT_UNEXPECTED', `Version ${version} of ${secret} is no longer in the vault.`);
+/**
+ * Every version that holds the dead credential: a roll back publishes one value twice. The one that is leaving
+ * comes last, because a repetition of this step takes its tag for the sign that all is done.
+ */
+async function disable({ vault, secret }: Rotation, leaving: Leaving, refusedAt: number): Promise<void> {
+  const others = (await vault.versions(secret)).filter(
+    ({ version, enabled, tags }) => enabled && tags.credential === leaving.ref && version !== leaving.version,
+  );
+  for (const { version } of [...others, leaving]) await vault.disable(secret, version, { refusedAt });
 }
 
 /** Somebody may have made the old value current again while the rotation was waiting or down. */

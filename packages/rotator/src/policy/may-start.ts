@@ -1,4 +1,5 @@
 import type { RotationId } from '@keyturn/source';
+import { mostPeoplesTags } from '../vault.ts';
 import { overlapTooShort } from './overlap.ts';
 import type { SecretPolicy } from './secret-policy.ts';
 
@@ -18,6 +19,8 @@ export interface StartFacts {
   readonly currentAuthenticates: boolean;
   /** Milliseconds since 1970 at which a version published now would expire. */
   readonly expiresAt: number;
+  /** The most tags of people's own on a version that Keyturn is going to write on. */
+  readonly peoplesTags: number;
 }
 
 /** Why a rotation may not start, and what to do about it. */
@@ -34,6 +37,7 @@ export const startChecks: readonly Check[] = [
   currentValueWorks,
   overlapIsSafe,
   expiryFits,
+  tagsFit,
 ];
 
 export function mayStart(facts: StartFacts): Refusal | undefined {
@@ -80,5 +84,14 @@ function expiryFits({ expiresAt }: StartFacts): Refusal | undefined {
   return {
     reason: 'the new version would expire after 2038-01-18, which the Key Vault SDK cannot express',
     hint: 'Lower the validity.',
+  };
+}
+
+/** Else the rotation could not close: the mark that the old credential is gone would be one tag too many. */
+function tagsFit({ peoplesTags }: StartFacts): Refusal | undefined {
+  if (peoplesTags <= mostPeoplesTags) return undefined;
+  return {
+    reason: `its version bears ${peoplesTags} tags of your own, and Key Vault leaves room for ${mostPeoplesTags} beside Keyturn's`,
+    hint: `Remove ${peoplesTags - mostPeoplesTags} of these tags.`,
   };
 }

@@ -3,7 +3,14 @@ import { replacedVersion, rotationId } from '../rotation.ts';
 import type { VaultVersion } from '../vault.ts';
 
 /** The rotation that a request is about. */
-export type Requested = { readonly id: RotationId; readonly secret: string; readonly from: string };
+export type Requested = {
+  readonly id: RotationId;
+  /** The vault's URL: secrets of one name in two vaults are rotated apart, also where they share a journal. */
+  readonly vault: string;
+  readonly secret: string;
+  /** The vault version that the rotation replaces. */
+  readonly from: string;
+};
 
 /**
  * A request inside an open overlap joins the rotation that opened it; any other starts one that replaces the
@@ -11,11 +18,13 @@ export type Requested = { readonly id: RotationId; readonly secret: string; read
  * version that it leaves bears the mark that its credential was seen to be refused. Whether that version is
  * enabled says nothing: people disable and enable versions as they like.
  */
-export function whichRotation(
-  secret: string,
-  current: VaultVersion,
-  versions: readonly VaultVersion[],
-): Requested {
+export function whichRotation(at: {
+  readonly vault: string;
+  readonly secret: string;
+  readonly current: VaultVersion;
+  readonly versions: readonly VaultVersion[];
+}): Requested {
+  const { vault, secret, current, versions } = at;
   const id = current.tags.rotation;
   if (id !== undefined && id.startsWith(`${secret}@`)) {
     const from = replacedVersion(id);
@@ -25,7 +34,7 @@ export function whichRotation(
         version !== current.version &&
         (current.tags.rolledBack ? tags.rotation === id && !tags.rolledBack : version === from),
     );
-    if (open) return { id, secret, from };
+    if (open) return { id, vault, secret, from };
   }
-  return { id: rotationId(secret, current.version), secret, from: current.version };
+  return { id: rotationId(secret, current.version), vault, secret, from: current.version };
 }

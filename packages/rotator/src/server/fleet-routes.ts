@@ -1,8 +1,15 @@
 import { Hono } from 'hono';
+import { bodyLimit } from 'hono/body-limit';
 import { streamSSE } from 'hono/streaming';
 import type { Announcements } from '../fleet/announcements.ts';
 import { adoptionReport } from '../fleet/report.ts';
 import type { Registry } from '../fleet/registry.ts';
+
+/** Several hundred secrets fit into a report. */
+const longestReport = bodyLimit({
+  maxSize: 64 * 1024,
+  onError: (context) => context.json({ error: 'A report of adoption has at most 64 KiB.' }, 413),
+});
 
 /** Instances connect here: announcements out as server-sent events, adoption in. */
 export function fleetRoutes(at: {
@@ -31,7 +38,7 @@ export function fleetRoutes(at: {
     }),
   );
 
-  app.post('/v1/adoption', async (context) => {
+  app.post('/v1/adoption', longestReport, async (context) => {
     const body = adoptionReport.safeParse(await context.req.json().catch(() => undefined));
     if (!body.success) {
       const issue = body.error.issues[0];
@@ -44,5 +51,7 @@ export function fleetRoutes(at: {
     return context.body(null, 204);
   });
 
+  // Most likely the journal is away. The instance reports again by itself, and the rotation that reads it will tell.
+  app.onError((_error, context) => context.json({ error: 'The report could not be kept.' }, 503));
   return app;
 }

@@ -16,8 +16,8 @@ export async function listen(app: Hono, address: { host: string; port: number })
   const { host, port } = address;
   const handle = getRequestListener(app.fetch);
   const server = createServer((request, response) => void handle(request, response));
-  server.listen(port, host);
   try {
+    server.listen(port, host);
     await once(server, 'listening');
   } catch (cause) {
     throw new RotatorError(
@@ -25,7 +25,7 @@ export async function listen(app: Hono, address: { host: string; port: number })
       `Can't listen on ${host}:${port} (${(cause as NodeJS.ErrnoException).code}).`,
       {
         cause,
-        hint: 'Another program may use that port: choose another in `fleet.listen`.',
+        hint: 'Choose another address in `fleet.listen`: one of this machine, with a port up to 65535 that no other program uses.',
       },
     );
   }

@@ -23,6 +23,8 @@ export interface FakeFleet {
   readonly port: Fleet;
   readonly announced: readonly Announcement[];
   readonly members: readonly Member[];
+  /** Until then the rotator has not heard of everyone. */
+  settlesAt(time: number): void;
   start(consumer: string, instance: string): Member;
   /** Every instance ends without a goodbye. */
   vanish(): void;
@@ -37,6 +39,7 @@ export function openFakeFleet(at: {
   const { clock, vault, source, reactionMs } = at;
   const announced: Announcement[] = [];
   const members: Member[] = [];
+  let settledAt = 0;
 
   function start(consumer: string, instance: string): Member {
     const name = `${consumer}/${instance}`;
@@ -73,6 +76,9 @@ export function openFakeFleet(at: {
   }
 
   const port: Fleet = {
+    get settledAt() {
+      return settledAt;
+    },
     announce(announcement) {
       if (announced.at(-1)?.version !== announcement.version) announced.push(announcement);
       for (const member of members)
@@ -86,6 +92,7 @@ export function openFakeFleet(at: {
     port,
     announced,
     members,
+    settlesAt: (time) => void (settledAt = time),
     start,
     vanish: () => members.toReversed().forEach((one) => one.vanish()),
   };

@@ -55,7 +55,6 @@ export function openFakeRun(options: {
         const forMs = name === 'preflight' ? 0 : retryForMs;
         return withRetries(watched, { phase: name, forMs, clock, report });
       }),
-    sleep: (ms) => once('sleep', () => clock.sleep(ms)),
     signal: async <T extends Json>() =>
       (await once('signal', async () => (signals.shift() ?? null) as T | null)) ?? undefined,
   };

@@ -13,7 +13,11 @@ export interface StoredVersion {
   readonly unproven: boolean;
   enabled: boolean;
   tags: VersionTags;
+  /** How many tags of their own people have put on it. */
+  peoplesTags: number;
 }
+
+export const vaultUrl = 'https://orders.vault.azure.net';
 
 /** `lost`: it takes effect and the answer is lost. `late`: it takes effect that long after it was sent. */
 export type PublishFault = { readonly kind: 'lost' } | { readonly kind: 'late'; readonly afterMs: number };
@@ -64,9 +68,17 @@ export function openFakeVault(options: {
       unproven: byKeyturn && !isProven(value),
       enabled: true,
       tags,
+      peoplesTags: stored.at(-1)?.peoplesTags ?? 0,
     };
     stored.push(version);
     return version;
+  }
+
+  function addTags(version: StoredVersion, tags: VersionTags): void {
+    const all = { ...version.tags, ...tags };
+    if (Object.keys(all).length + version.peoplesTags > 15)
+      throw new RotatorError('VAULT_UNEXPECTED', 'A secret has at most 15 tags.');
+    version.tags = all;
   }
 
   function reachable(method: keyof Vault): void {
@@ -82,6 +94,7 @@ export function openFakeVault(options: {
   }
 
   const port: Vault = {
+    url: vaultUrl,
     async current() {
       reachable('current');
       const version = readable(newest());
@@ -110,13 +123,12 @@ export function openFakeVault(options: {
     },
     async tag(_secret, version, tags) {
       reachable('tag');
-      const found = find(version);
-      found.tags = { ...found.tags, ...tags };
+      addTags(find(version), tags);
     },
     async disable(_secret, version, tags) {
       reachable('disable');
       const found = find(version);
-      found.tags = { ...found.tags, ...tags };
+      addTags(found, tags);
       found.enabled = false;
     },
   };
@@ -132,8 +144,8 @@ export function openFakeVault(options: {
   };
 }
 
-function shown({ version, enabled, setAt, tags }: StoredVersion): VaultVersion {
-  return { version, enabled, createdAt: Math.floor(setAt / 1_000) * 1_000, tags: { ...tags } };
+function shown({ version, enabled, setAt, tags, peoplesTags }: StoredVersion): VaultVersion {
+  return { version, enabled, createdAt: Math.floor(setAt / 1_000) * 1_000, tags: { ...tags }, peoplesTags };
 }
 
 function noAnswer(): RotatorError {

@@ -64,6 +64,8 @@ export interface World {
   /** A new process finishes what the journal holds, as one does that starts up. Undefined if nothing is open. */
   recover(how?: { crash?: Crash | undefined }): Promise<Ending | undefined>;
   loseJournal(): void;
+  /** Has the journal hold a rotation that some other process began. */
+  findInJournal(request: Requested, entries: Entry[]): void;
   /** Has something happen right after the n-th call of this name, whoever makes it. */
   afterCall(name: string, happening: () => void, nth?: number): void;
 }
@@ -172,7 +174,8 @@ export function openWorld(options: { policy?: Partial<SecretPolicy>; runbook?: R
       const open = attempts.find(({ state }) => state === 'open');
       if (open) return work(open, crash, crashAt);
       const current = await vault.port.current(secret);
-      const request = whichRotation(secret, current, await vault.port.versions(secret));
+      const versions = await vault.port.versions(secret);
+      const request = whichRotation({ vault: vault.port.url, secret, current, versions });
       const attempt: Attempt = { request, entries: [], state: 'open' };
       attempts.push(attempt);
       return work(attempt, crash, crashAt);
@@ -184,6 +187,7 @@ export function openWorld(options: { policy?: Partial<SecretPolicy>; runbook?: R
     loseJournal() {
       attempts = [];
     },
+    findInJournal: (request, entries) => void attempts.push({ request, entries, state: 'open' }),
     afterCall: (name, happening, nth = 1) => void hooks.push({ name, left: nth, happening }),
   };
   return world;
