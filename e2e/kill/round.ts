@@ -45,9 +45,12 @@ export async function playRound(
   const orders = { ...world.orders, ...(mutant ? { mutant } : {}) };
   const first = await runRotator(world, { ...orders, resumes: false }, kill);
   const issued = [...first.issued];
+  let { killed } = first;
   let last = first;
   for (let attempt = 1; attempt <= attempts && last.outcome === undefined; attempt += 1) {
-    last = await runRotator(world, { ...orders, resumes: true }, 'never');
+    // One that gave up by itself, as it may when the machine is busy, is still to be killed.
+    last = await runRotator(world, { ...orders, resumes: true }, killed ? 'never' : kill);
+    killed ||= last.killed;
     issued.push(...last.issued);
   }
   await objector?.stop();
@@ -62,7 +65,7 @@ export async function playRound(
     failures: clients.flatMap((client) => client.takeFailures()),
     deadCurrents,
   };
-  return { kill, killed: first.killed, calls: first.calls, violations: await checkInvariants(world, facts) };
+  return { kill, killed, calls: first.calls, violations: await checkInvariants(world, facts) };
 }
 
 interface Ran {
