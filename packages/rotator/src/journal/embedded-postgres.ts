@@ -90,16 +90,18 @@ async function start(folder: DataFolder, settings: Readonly<Record<string, strin
   await initialise(folder, binaries);
   const deadline = Date.now() + startTimeoutMs;
   for (;;) {
+    // One that its last user is just ending holds the folder, or one that a killed process had only just started.
+    const other = await findServer(folder);
+    const adopted = other && (await enterUnless(() => !isAlive(other), folder, other, deadline));
+    if (adopted) return adopted;
+    if (other && isAlive(other)) throw await notStarted(folder);
+
     const server = await launchServer(folder, binaries, settings);
     const started = await enterUnless(() => server.hasEnded(), folder, server, deadline);
     if (started) return started;
     if (!server.hasEnded()) killServer(server);
-    // One that a killed process had only just started holds the folder, or one that its last user is ending.
-    const other = await findServer(folder);
-    if (!other) throw await notStarted(folder);
-    const adopted = await enterUnless(() => !isAlive(other), folder, other, deadline);
-    if (adopted) return adopted;
-    if (isAlive(other)) throw await notStarted(folder);
+    // Somebody else may have started one at the same moment.
+    if (!(await findServer(folder))) throw await notStarted(folder);
   }
 }
 
