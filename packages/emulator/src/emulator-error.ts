@@ -6,6 +6,8 @@ export type EmulatorErrorCode =
   | 'FAULT_INVALID'
   /** The data folder can't be read or written, or holds something else. */
   | 'DATA_FOLDER_UNUSABLE'
+  /** Storage accounts are configured, and the package `azurite` is not there, or is one that isn't known. */
+  | 'AZURITE_MISSING'
   /** A port couldn't be opened on the loopback interface. */
   | 'LISTEN_FAILED'
   /** The vault said no to a request (or to an initial secret); `refusal` is what a client sees. */
