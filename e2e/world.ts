@@ -56,7 +56,7 @@ export async function buildWorld(): Promise<World> {
   const source = await startEmbeddedPostgres({ dataFolder: join(folder, 'source'), ...lost });
   const journal = await startEmbeddedPostgres({ dataFolder: join(folder, 'journal'), ...lost });
   const emulator = await startEmulator({
-    vault: 'kill',
+    vaults: [{ name: 'kill' }],
     log: (entry) => written.push(JSON.stringify(entry)),
   });
   const vault = new SecretClient(emulator.vaultUrl, emulator.credential, emulator.clientOptions);

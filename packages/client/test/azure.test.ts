@@ -8,7 +8,9 @@ let emulator: Emulator;
 let vault: SecretVault;
 
 beforeEach(async () => {
-  emulator = await startEmulator({ secrets: [{ name: 'orders-db', value: 'hunter2' }] });
+  emulator = await startEmulator({
+    vaults: [{ name: 'local', secrets: [{ name: 'orders-db', value: 'hunter2' }] }],
+  });
   const { credential, clientOptions } = emulator;
   vault = keyVault(emulator.vaultUrl, { credential, clientOptions });
 });

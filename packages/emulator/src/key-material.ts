@@ -1,9 +1,10 @@
 import { generateKeyPair, randomUUID } from 'node:crypto';
-import { link, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { rootCertificates } from 'node:tls';
 import { promisify } from 'node:util';
 import { z } from 'zod';
-import { createAuthority } from './certificates.ts';
+import { createAuthority } from './network/certificates.ts';
 import { EmulatorError } from './emulator-error.ts';
 
 // What must survive a restart. Clients trust the CA by a file they read once, and keep tokens for the whole
@@ -16,17 +17,20 @@ const schema = z.object({
 
 export type KeyMaterial = z.output<typeof schema>;
 
+/** The keys together with the files through which other programs come to trust the CA. */
+export interface KeyFiles extends KeyMaterial {
+  /** The CA's certificate alone, PEM. */
+  readonly caFile: string;
+  /** The CA and all the others that Node trusts: for programs whose setting replaces their trust. */
+  readonly bundleFile: string;
+}
+
 /** Reads the keys in the folder, or makes them there. All files are for the owner only. */
-export async function openKeyMaterial(folder: string): Promise<KeyMaterial & { readonly caFile: string }> {
+export async function openKeyMaterial(folder: string): Promise<KeyFiles> {
   const keysFile = join(folder, 'keys.json');
-  const caFile = join(folder, 'ca.pem');
   try {
-    await mkdir(folder, { recursive: true, mode: 0o700 });
     const text = (await readIfPresent(keysFile)) ?? (await createOnce(keysFile));
-    const keys = schema.parse(JSON.parse(text));
-    if ((await readIfPresent(caFile)) !== keys.authority.certificate)
-      await viaNeighbour(caFile, keys.authority.certificate, rename);
-    return { ...keys, caFile };
+    return await withFiles(schema.parse(JSON.parse(text)), folder);
   } catch (cause) {
     throw new EmulatorError(
       'DATA_FOLDER_UNUSABLE',
@@ -38,32 +42,37 @@ export async function openKeyMaterial(folder: string): Promise<KeyMaterial & { r
   }
 }
 
-/** Whoever comes first decides: a second emulator that starts at the same moment reads the first one's keys. */
+let ofThisProcess: Promise<KeyMaterial> | undefined;
+
+/**
+ * Keys that all emulators of this process share which keep nothing. Azure's credentials have one token cache a
+ * process: with keys of its own, the second emulator would be sent tokens of the first.
+ */
+export async function passingKeyMaterial(folder: string): Promise<KeyFiles> {
+  return withFiles(await (ofThisProcess ??= createKeys()), folder);
+}
+
+async function withFiles(keys: KeyMaterial, folder: string): Promise<KeyFiles> {
+  const { certificate } = keys.authority;
+  const caFile = join(folder, 'ca.pem');
+  const bundleFile = join(folder, 'ca-bundle.pem');
+  if ((await readIfPresent(caFile)) !== certificate) await viaNeighbour(caFile, certificate);
+  await viaNeighbour(bundleFile, [certificate, ...rootCertificates].join('\n'));
+  return { ...keys, caFile, bundleFile };
+}
+
 async function createOnce(keysFile: string): Promise<string> {
-  const keys: KeyMaterial = {
-    authority: createAuthority(new Date()),
-    signingKey: await createSigningKey(),
-  };
-  await viaNeighbour(keysFile, JSON.stringify(keys), async (neighbour, file) => {
-    try {
-      await link(neighbour, file);
-    } catch (error) {
-      if (!hasCode(error, 'EEXIST')) throw error;
-    }
-  });
-  return readFile(keysFile, 'utf8');
+  const keys = JSON.stringify(await createKeys());
+  await viaNeighbour(keysFile, keys);
+  return keys;
 }
 
 /** Writes a file beside the target and puts it in place in one go, so that no crash leaves half a file. */
-async function viaNeighbour(
-  file: string,
-  content: string,
-  put: (neighbour: string, file: string) => Promise<void>,
-): Promise<void> {
+async function viaNeighbour(file: string, content: string): Promise<void> {
   const neighbour = `${file}.${randomUUID()}`;
   try {
     await writeFile(neighbour, content, { mode: 0o600, flag: 'wx' });
-    await put(neighbour, file);
+    await rename(neighbour, file);
   } finally {
     await rm(neighbour, { force: true });
   }
@@ -76,6 +85,10 @@ async function readIfPresent(file: string): Promise<string | undefined> {
     if (hasCode(error, 'ENOENT')) return undefined;
     throw error;
   }
+}
+
+async function createKeys(): Promise<KeyMaterial> {
+  return { authority: createAuthority(new Date()), signingKey: await createSigningKey() };
 }
 
 async function createSigningKey(): Promise<string> {

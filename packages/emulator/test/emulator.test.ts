@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { SecretClient } from '@azure/keyvault-secrets';
 import { describe, expect, test } from 'vitest';
-import { EmulatorError, startEmulator, type AuditEntry } from '../src/index.ts';
+import { EmulatorError, startEmulator, type AuditEvent } from '../src/index.ts';
 import { call } from './raw-call.ts';
 
 const run = promisify(execFile);
@@ -29,7 +29,9 @@ function statusOfConnect(proxyUrl: string, target: string): Promise<number | und
 
 describe('a process that knows nothing of the emulator', () => {
   test('it reaches the vault under its real URL with nothing but the environment', async () => {
-    await using vault = await startEmulator({ vault: 'orders', secrets: [{ name: 'seed', value: 'x' }] });
+    await using vault = await startEmulator({
+      vaults: [{ name: 'orders', secrets: [{ name: 'seed', value: 'x' }] }],
+    });
     const { stdout } = await run(process.execPath, [app, vault.vaultUrl], {
       env: { ...cleanEnvironment, ...vault.environment },
     });
@@ -113,12 +115,14 @@ describe('certificates', () => {
 
 describe('the audit log', () => {
   test('it says who did what to which version and how it ended, never a value', async () => {
-    const audit: AuditEntry[] = [];
+    const audit: AuditEvent[] = [];
     await using vault = await startEmulator({
-      vault: 'orders',
-      now: () => new Date('2027-01-15T12:00:00Z'),
-      log: (entry) => audit.push(entry),
+      vaults: [{ name: 'orders' }],
+      startAt: new Date('2027-01-15T12:00:00Z'),
+      log: (event) => audit.push(event),
     });
+    vault.clock.stop();
+    await vault.clock.set(new Date('2027-01-15T12:00:00Z'));
     const client = new SecretClient(vault.vaultUrl, vault.credential, vault.clientOptions);
     const set = await client.setSecret('key', 'very-secret', { tags: { note: 'very-secret' } });
     await client.getSecret('key');
@@ -127,18 +131,37 @@ describe('the audit log', () => {
     await call(vault, '/secrets/key?api-version=7.6', { method: 'PUT', body: '{"value":"very-secret' });
     await call(vault, '/secrets/very_secret?api-version=7.6');
 
-    const version = set.properties.version;
-    const identity = expect.stringMatching(/^[0-9a-f-]{36}$/) as string;
-    const common = { vault: 'orders', time: '2027-01-15T12:00:00.000Z' };
-    expect(audit).toMatchObject([
-      { ...common, action: 'unknown', status: 401 },
-      { ...common, identity, action: 'setSecret', secret: 'key', version, status: 200 },
-      { ...common, identity, action: 'getSecret', secret: 'key', version, status: 200 },
-      { ...common, identity, action: 'updateSecret', secret: 'key', version, status: 200 },
-      { ...common, identity, action: 'getSecret', secret: 'key', status: 403 },
-      { ...common, identity, action: 'setSecret', secret: 'key', status: 400 },
-      { ...common, identity, action: 'getSecret', status: 400 },
+    const url = vault.vaultUrl;
+    const version = `${url}/secrets/key/${set.properties.version}`;
+    const by = (event: AuditEvent) =>
+      event.identity.claim['http://schemas.microsoft.com/identity/claims/objectidentifier'];
+    expect(
+      audit.map((event) => [
+        event.operationName,
+        event.properties.httpStatusCode,
+        event.resultType,
+        by(event) === vault.identities.get('default').objectId,
+        event.properties.id,
+      ]),
+    ).toEqual([
+      ['Authentication', 401, 'Failed', false, undefined],
+      ['SecretSet', 200, 'Success', true, version],
+      ['SecretGet', 200, 'Success', true, version],
+      ['SecretUpdate', 200, 'Success', true, version],
+      ['SecretGet', 403, 'Failed', true, `${url}/secrets/key`],
+      ['SecretSet', 400, 'Failed', true, `${url}/secrets/key`],
+      ['SecretGet', 400, 'Failed', true, undefined],
     ]);
+    expect(audit[1]).toMatchObject({
+      time: '2027-01-15T12:00:00.000Z',
+      category: 'AuditEvent',
+      resourceId: expect.stringMatching(/\/VAULTS\/ORDERS$/) as string,
+      properties: {
+        isRbacAuthorized: true,
+        clientInfo: expect.stringContaining('keyvault-secrets') as string,
+      },
+    });
+    expect(vault.audit.events()).toEqual(audit);
     expect(JSON.stringify(audit)).not.toMatch(/very.secret/);
   });
 });
@@ -146,9 +169,14 @@ describe('the audit log', () => {
 describe('options', () => {
   test('initial secrets are there, the last set of a name is current', async () => {
     await using vault = await startEmulator({
-      secrets: [
-        { name: 'key', value: 'one' },
-        { name: 'key', value: 'two', contentType: 'text/plain', tags: { a: 'b' } },
+      vaults: [
+        {
+          name: 'local',
+          secrets: [
+            { name: 'key', value: 'one' },
+            { name: 'key', value: 'two', contentType: 'text/plain', tags: { a: 'b' } },
+          ],
+        },
       ],
     });
     const client = new SecretClient(vault.vaultUrl, vault.credential, vault.clientOptions);
@@ -159,19 +187,19 @@ describe('options', () => {
   });
 
   test.each([
-    ['a vault name with a dot', { vault: 'a.b' }],
+    ['a vault name with a dot', { vaults: [{ name: 'a.b' }] }],
     ['a port that can’t be', { port: 70_000 }],
     ['an unknown option', { colour: 'blue' }],
-    ['a value that isn’t text', { secrets: [{ name: 'key', value: 7 }] }],
+    ['a value that isn’t text', { vaults: [{ name: 'local', secrets: [{ name: 'key', value: 7 }] }] }],
   ])('%s is refused', async (_, options) => {
     await expect(startEmulator(options as object)).rejects.toMatchObject({ code: 'OPTIONS_INVALID' });
   });
 
   test('an initial secret that no vault would take is refused, without its value in the message', async () => {
     const value = 'long '.repeat(6_000);
-    const failure: unknown = await startEmulator({ secrets: [{ name: 'key', value }] }).catch(
-      (error: unknown) => error,
-    );
+    const failure: unknown = await startEmulator({
+      vaults: [{ name: 'local', secrets: [{ name: 'key', value }] }],
+    }).catch((error: unknown) => error);
     expect(failure).toBeInstanceOf(EmulatorError);
     expect(failure).toMatchObject({ code: 'REQUEST_REFUSED', refusal: { innerCode: 'SecretTooLarge' } });
     expect(String(failure)).not.toContain('long long');

@@ -1,18 +1,18 @@
 import { SecretClient } from '@azure/keyvault-secrets';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { startEmulator, type AuditEntry, type Emulator, type Fault } from '../src/index.ts';
+import { startEmulator, type AuditEvent, type Emulator, type Fault } from '../src/index.ts';
 import { collect } from './collect.ts';
 import { call } from './raw-call.ts';
 
 let vault: Emulator;
 let client: SecretClient;
-let audit: AuditEntry[];
+let audit: AuditEvent[];
 
 beforeEach(async () => {
   audit = [];
   vault = await startEmulator({
-    secrets: [{ name: 'key', value: 'one' }],
-    log: (entry) => audit.push(entry),
+    vaults: [{ name: 'local', secrets: [{ name: 'key', value: 'one' }] }],
+    log: (event) => audit.push(event),
   });
   client = new SecretClient(vault.vaultUrl, vault.credential, {
     ...vault.clientOptions,
@@ -38,7 +38,9 @@ test('throttling with Retry-After is got over by the client library itself', asy
     effect: { kind: 'status', status: 429, retryAfterSeconds: 0 },
   });
   expect((await patient.getSecret('key')).value).toBe('one');
-  const codes = audit.filter((entry) => entry.identity !== undefined).map((entry) => entry.status);
+  const codes = audit
+    .filter((event) => event.operationName !== 'Authentication')
+    .map((event) => event.properties.httpStatusCode);
   expect(codes).toEqual([429, 429, 200]);
 });
 
@@ -51,7 +53,12 @@ test('a reset cuts the connection and the set has not happened', async () => {
   vault.faults.inject({ operation: 'setSecret', times: 1, effect: { kind: 'reset' } });
   await expect(client.setSecret('key', 'two')).rejects.toMatchObject({ code: 'ECONNRESET' });
   expect(await versions('key')).toHaveLength(1);
-  expect(audit).toContainEqual(expect.objectContaining({ action: 'setSecret', status: 0, fault: 'reset' }));
+  expect(audit).toContainEqual(
+    expect.objectContaining({
+      operationName: 'SecretSet',
+      properties: expect.objectContaining({ httpStatusCode: 0, fault: 'reset' }) as object,
+    }),
+  );
 });
 
 test('a lost response cuts the connection and the set has happened', async () => {
@@ -59,9 +66,11 @@ test('a lost response cuts the connection and the set has happened', async () =>
   await expect(client.setSecret('key', 'two')).rejects.toMatchObject({ code: 'ECONNRESET' });
   expect(await versions('key')).toHaveLength(2);
   expect((await client.getSecret('key')).value).toBe('two');
-  const lost = audit.find((entry) => entry.fault === 'lostResponse');
-  expect(lost).toMatchObject({ action: 'setSecret', secret: 'key', status: 200 });
-  expect(lost?.version).toMatch(/^[0-9a-f]{32}$/);
+  const lost = audit.find((event) => event.properties.fault === 'lostResponse');
+  expect(lost).toMatchObject({
+    operationName: 'SecretSet',
+    properties: { id: expect.stringMatching(/\/secrets\/key\/[0-9a-f]{32}$/) as string, httpStatusCode: 200 },
+  });
 });
 
 test('a client that retries a lost set leaves two versions behind', async () => {

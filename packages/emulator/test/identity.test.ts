@@ -19,7 +19,10 @@ beforeAll(async () => {
 });
 afterAll(() => rm(dataFolder, { recursive: true }));
 beforeEach(async () => {
-  vault = await startEmulator({ dataFolder, secrets: [{ name: 'key', value: 'one' }] });
+  vault = await startEmulator({
+    dataFolder,
+    vaults: [{ name: 'local', secrets: [{ name: 'key', value: 'one' }] }],
+  });
 });
 afterEach(async () => {
   vi.unstubAllEnvs();
@@ -153,22 +156,17 @@ describe('the data folder', () => {
     const token = await tokenOf(vault);
     const before = vault.ca;
     await vault.close();
-    vault = await startEmulator({ dataFolder, secrets: [{ name: 'key', value: 'two' }] });
+    vault = await startEmulator({ dataFolder });
     expect(vault.ca).toBe(before);
     const answer = await call(vault, '/secrets/key?api-version=7.6', { token });
-    expect(answer).toMatchObject({ status: 200, json: { value: 'two' } });
+    expect(answer).toMatchObject({ status: 200, json: { value: 'one' } });
   });
 
-  test('two emulators that start in it at once agree on the keys', async () => {
-    const fresh = join(dataFolder, 'fresh');
-    const [one, two] = await Promise.all([
-      startEmulator({ dataFolder: fresh }),
-      startEmulator({ dataFolder: fresh }),
-    ]);
-    expect(one.ca).toBe(two.ca);
-    const answer = await call(two, '/secrets?api-version=7.6', { token: await tokenOf(one) });
-    expect(answer.status).toBe(200);
-    await Promise.all([one.close(), two.close()]);
+  test('a second emulator in it is refused', async () => {
+    await expect(startEmulator({ dataFolder })).rejects.toMatchObject({
+      code: 'DATA_FOLDER_UNUSABLE',
+      message: expect.stringContaining('in use') as string,
+    });
   });
 
   test('its files are for the owner only', async () => {

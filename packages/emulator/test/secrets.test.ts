@@ -6,11 +6,13 @@ import { call, nextLink } from './raw-call.ts';
 
 let vault: Emulator;
 let client: SecretClient;
-let clock: Date;
 
 beforeEach(async () => {
-  clock = new Date('2027-01-15T12:00:00.700Z');
-  vault = await startEmulator({ vault: 'orders', now: () => clock });
+  vault = await startEmulator({
+    vaults: [{ name: 'orders' }],
+    startAt: new Date('2027-01-15T12:00:00.700Z'),
+  });
+  vault.clock.stop();
   client = new SecretClient(vault.vaultUrl, vault.credential, vault.clientOptions);
 });
 afterEach(() => vault.close());
@@ -109,7 +111,7 @@ describe('set and get', () => {
 describe('update', () => {
   test('it changes what it names and nothing else', async () => {
     const set = await client.setSecret('key', 'one', { contentType: 'a', tags: { t: '1' } });
-    clock = new Date('2027-01-15T12:05:00Z');
+    await vault.clock.set(new Date('2027-01-15T12:05:00Z'));
     const updated = await client.updateSecretProperties('key', set.properties.version ?? '', {
       contentType: 'b',
     });
@@ -117,7 +119,7 @@ describe('update', () => {
       contentType: 'b',
       tags: { t: '1' },
       createdOn: new Date('2027-01-15T12:00:00Z'),
-      updatedOn: clock,
+      updatedOn: new Date('2027-01-15T12:05:00Z'),
     });
     expect((await client.getSecret('key')).value).toBe('one');
   });
@@ -237,7 +239,7 @@ describe('delete', () => {
   test('after ninety days a deleted secret purges itself', async () => {
     await client.setSecret('key', 'one');
     await client.beginDeleteSecret('key', { intervalInMs: 1 });
-    clock = new Date('2027-04-15T12:00:01Z');
+    await vault.clock.set(new Date('2027-04-15T12:00:01Z'));
     await expect(client.getDeletedSecret('key')).rejects.toMatchObject({ statusCode: 404 });
     expect(await collect(client.listDeletedSecrets())).toEqual([]);
   });
@@ -301,12 +303,55 @@ describe('limits', () => {
       json: { error: { code: 'BadParameter' } },
     });
   });
+});
 
-  test('backup and restore say that they aren’t there', async () => {
-    await client.setSecret('key', 'x');
-    await expect(client.backupSecret('key')).rejects.toMatchObject({
-      statusCode: 501,
-      code: 'NotImplemented',
+describe('backup and restore', () => {
+  const backUp = async (name: string): Promise<Uint8Array> => {
+    const blob = await client.backupSecret(name);
+    if (blob === undefined) throw new Error('There is no backup.');
+    return blob;
+  };
+  const remove = async (name: string): Promise<void> => {
+    const poller = await client.beginDeleteSecret(name, { intervalInMs: 1 });
+    await poller.pollUntilDone();
+    await client.purgeDeletedSecret(name);
+  };
+
+  test('all versions come back as they were, with their ids and the same one current', async () => {
+    const first = await client.setSecret('key', 'one', { tags: { a: '1' } });
+    const second = await client.setSecret('key', 'two', { enabled: false });
+    const blob = await backUp('key');
+    await remove('key');
+    await client.restoreSecretBackup(blob);
+    const old = await client.getSecret('key', { version: first.properties.version ?? '' });
+    expect(old).toMatchObject({ value: 'one', properties: { tags: { a: '1' } } });
+    await expect(client.getSecret('key')).rejects.toThrow('disabled');
+    const versions = await collect(client.listPropertiesOfSecretVersions('key'));
+    expect(new Set(versions.map(({ version }) => version))).toEqual(
+      new Set([first, second].map(({ properties }) => properties.version)),
+    );
+  });
+
+  test('a name that is in use, or deleted and not yet purged, is a conflict', async () => {
+    await client.setSecret('key', 'one');
+    const blob = await backUp('key');
+    await expect(client.restoreSecretBackup(blob)).rejects.toMatchObject({ statusCode: 409 });
+    await (await client.beginDeleteSecret('key', { intervalInMs: 1 })).pollUntilDone();
+    await expect(client.restoreSecretBackup(blob)).rejects.toMatchObject({
+      details: { error: { innerError: { code: 'ObjectIsDeletedButRecoverable' } } },
+    });
+  });
+
+  test('no value can be read in a blob, and one that was changed is refused', async () => {
+    await client.setSecret('key', 'very-secret');
+    const blob = await backUp('key');
+    expect(Buffer.from(blob).toString('latin1')).not.toContain('very-secret');
+    await remove('key');
+    blob.set([blob.at(-1) === 0 ? 1 : 0], blob.length - 1);
+    await expect(client.restoreSecretBackup(blob)).rejects.toMatchObject({
+      statusCode: 400,
+      code: 'Malformed backup blob',
+      message: 'Backup blob contains invalid or corrupt version.',
     });
   });
 });

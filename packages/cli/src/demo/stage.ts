@@ -58,7 +58,7 @@ async function build(folder: string, cleanUps: (() => Promise<void>)[]): Promise
     return server;
   };
   const [database, journal] = await Promise.all([startServer('orders'), startServer('journal')]);
-  const emulator = await startEmulator({ vault: 'keyturn-demo' });
+  const emulator = await startEmulator({ vaults: [{ name: 'keyturn-demo' }] });
   cleanUps.push(() => emulator.close());
 
   const { port } = database;
