@@ -24,6 +24,10 @@ export const exitCodes = {
     meaning: 'somebody else changed the secret, or the old credential still logs in: look at the message',
   },
   demoFailed: { code: 10, meaning: 'the demo did not show what it claims' },
+  emulator: {
+    code: 11,
+    meaning: 'the local vault could not start: its port or its data folder is not to be had',
+  },
   interrupted: {
     code: 130,
     meaning:
@@ -54,6 +58,11 @@ const byErrorCode: Readonly<Record<string, keyof typeof exitCodes>> = {
   BUSY: 'journal',
   LISTEN: 'journal',
   DEMO: 'demoFailed',
+  OPTIONS_INVALID: 'usage',
+  REQUEST_REFUSED: 'usage',
+  AZURITE_MISSING: 'emulator',
+  DATA_FOLDER_UNUSABLE: 'emulator',
+  LISTEN_FAILED: 'emulator',
 };
 
 /** The exit code for an error, by the literal code that all of Keyturn's errors carry. */

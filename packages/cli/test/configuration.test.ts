@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
-import { parseConfiguration } from '../src/config/load.ts';
-import { configurationJsonSchema } from '../src/config/schema.ts';
+import { parseFile } from '../src/config/load.ts';
+import { configurationFile, jsonSchemaOf } from '../src/config/schema.ts';
 import { exitCodeFor, exitCodes } from '../src/exit-codes.ts';
 
 const good = `vault: https://orders.vault.azure.net
@@ -22,7 +22,7 @@ secrets:
 
 function refusal(text: string): { message: string; hint: string | undefined; code: number } {
   try {
-    parseConfiguration(text, 'keyturn.yaml');
+    parseFile(text, 'keyturn.yaml', configurationFile);
   } catch (error) {
     const { message, hint } = error as { message: string; hint: string | undefined };
     return { message, hint, code: exitCodeFor(error) };
@@ -32,7 +32,7 @@ function refusal(text: string): { message: string; hint: string | undefined; cod
 
 describe('the configuration', () => {
   it('is read with durations as milliseconds and defaults filled in', () => {
-    const { secrets, fleet } = parseConfiguration(good, 'keyturn.yaml');
+    const { secrets, fleet } = parseFile(good, 'keyturn.yaml', configurationFile);
     const orders = secrets['orders-db'];
     expect(orders?.consumers['orders-api']).toEqual({ ttl: 60_000, instances: 3, reports: true });
     expect(orders?.validity).toBe(30 * 86_400_000);
@@ -96,7 +96,7 @@ describe('the configuration', () => {
   it('is described for editors by the schema in the repository', async () => {
     const file = new URL('../schema/keyturn.schema.json', import.meta.url);
     expect(JSON.parse(await readFile(file, 'utf8'))).toEqual(
-      JSON.parse(JSON.stringify(configurationJsonSchema())),
+      JSON.parse(JSON.stringify(jsonSchemaOf(configurationFile))),
     );
   });
 });

@@ -1,8 +1,14 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterEach, describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { emulatorFile } from '../src/config/emulator.ts';
+import { jsonSchemaOf } from '../src/config/schema.ts';
 
 const main = fileURLToPath(new URL('../dist/main.js', import.meta.url));
 const started: ChildProcess[] = [];
@@ -12,6 +18,34 @@ function start(args: readonly string[], env: NodeJS.ProcessEnv = process.env): C
   started.push(child);
   return child;
 }
+
+let folder: string;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'emulator-command-test-'));
+});
+
+async function configure(text: string): Promise<string> {
+  const file = join(folder, 'emulator.yaml');
+  await writeFile(file, text);
+  return file;
+}
+
+/** What it printed until it ended by itself. */
+async function ended(child: ChildProcess): Promise<{ code: number; out: string; err: string }> {
+  const text = { out: '', err: '' };
+  child.stdout?.on('data', (chunk: Buffer) => (text.out += chunk.toString()));
+  child.stderr?.on('data', (chunk: Buffer) => (text.err += chunk.toString()));
+  const [code] = (await once(child, 'close')) as [number];
+  return { code, ...text };
+}
+
+/** Code that knows nothing of the emulator. */
+const application = `
+  import { DefaultAzureCredential } from '@azure/identity';
+  import { SecretClient } from '@azure/keyvault-secrets';
+  const client = new SecretClient('https://shop.vault.azure.net', new DefaultAzureCredential());
+  console.log((await client.getSecret('greeting')).value);
+`;
 
 async function firstLines(child: ChildProcess, count: number): Promise<string[]> {
   if (!child.stdout) throw new Error('It has no output.');
@@ -26,14 +60,21 @@ async function firstLines(child: ChildProcess, count: number): Promise<string[]>
 afterEach(async () => {
   for (const child of started.splice(0)) {
     if (child.exitCode === null) child.kill('SIGTERM');
-    if (child.exitCode === null) await once(child, 'exit');
+    if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
   }
+  await rm(folder, { recursive: true });
 });
+
+const shop = `
+vaults:
+  - name: shop
+    secrets: [{ name: greeting, value: hello, expires: 2027-01-31 }]
+`;
 
 describe('keyturn emulator', () => {
   it('serves a process that knows nothing of it, through the variables it prints', async () => {
-    const emulator = start([main, 'emulator', '--name', 'shop']);
-    const lines = await firstLines(emulator, 6);
+    const emulator = start([main, 'emulator', '--config', await configure(shop)]);
+    const lines = await firstLines(emulator, 8);
     const variables = Object.fromEntries(
       lines.flatMap((line) => {
         const [, name, value] = /^export (\w+)='(.*)'$/.exec(line) ?? [];
@@ -41,38 +82,100 @@ describe('keyturn emulator', () => {
       }),
     );
     expect(lines[0]).toContain('https://shop.vault.azure.net');
-    const application = `
-      import { DefaultAzureCredential } from '@azure/identity';
-      import { SecretClient } from '@azure/keyvault-secrets';
-      const client = new SecretClient('https://shop.vault.azure.net', new DefaultAzureCredential());
-      await client.setSecret('greeting', 'hello');
-      console.log((await client.getSecret('greeting')).value);
-    `;
     const child = start(['--input-type=module', '-e', application], { ...process.env, ...variables });
     expect(await firstLines(child, 1)).toEqual(['hello']);
+  });
+
+  it('runs a command with the environment set and ends with its exit code', async () => {
+    const file = await configure(shop);
+    const command = [process.execPath, '--input-type=module', '-e', `${application} process.exit(7);`];
+    const { code, out } = await ended(start([main, 'emulator', '--config', file, '--exec', ...command]));
+    expect({ code, out }).toEqual({ code: 7, out: 'hello\n' });
+  });
+
+  it('says which command could not be run', async () => {
+    const { code, err } = await ended(start([main, 'emulator', '--exec', 'no-such-program']));
+    expect({ code, err }).toEqual({
+      code: 2,
+      err: 'keyturn: no-such-program could not be run (ENOENT).\n  hint: Name a program that is on the PATH.\n',
+    });
   });
 
   it('says where it listens as one JSON object and ends at an interrupt', async () => {
     const emulator = start([main, 'emulator', '--json']);
     const [line = ''] = await firstLines(emulator, 1);
-    expect(Object.keys(JSON.parse(line) as object)).toEqual([
+    const addresses = JSON.parse(line) as Record<string, string>;
+    expect(Object.keys(addresses)).toEqual([
       'vaultUrl',
       'identityEndpoint',
       'identityHeader',
       'imdsUrl',
       'caFile',
+      'adminUrl',
       'proxyUrl',
     ]);
+    expect(await (await fetch(addresses['adminUrl'] ?? '')).json()).toMatchObject({
+      vaultUrl: 'https://local.vault.azure.net',
+    });
     emulator.kill('SIGINT');
     expect(await once(emulator, 'exit')).toEqual([0, null]);
   });
 
-  it('says what is wrong with a port and exits as wrong usage', async () => {
-    const emulator = start([main, 'emulator', '--port', 'many']);
-    let text = '';
-    emulator.stderr?.on('data', (chunk: Buffer) => (text += chunk.toString()));
-    const [code] = (await once(emulator, 'close')) as [number];
+  it('keeps everything in its data folder', async () => {
+    const set = application.replace('console.log', "await client.setSecret('greeting', 'kept'); console.log");
+    const file = await configure(shop);
+    for (const code of [set, application]) {
+      const command = ['--exec', process.execPath, '--input-type=module', '-e', code];
+      const args = [main, 'emulator', '--config', file, '--data', join(folder, 'data'), ...command];
+      expect((await ended(start(args))).out).toBe('kept\n');
+    }
+  });
+
+  it.each([
+    [
+      'an unknown key',
+      'vaults:\n  - name: shop\n    colour: blue\n',
+      /emulator\.yaml:3: vaults\.0\.colour: there is no such key\.\n {2}hint: Known here: name, secrets\./,
+    ],
+    [
+      'an unknown role',
+      'identities:\n  - name: a\n    roles: [{ role: Owner }]\n',
+      /emulator\.yaml:3: identities\.0\.roles\.0\.role: .*Key Vault Reader/,
+    ],
+    [
+      'a date that is none',
+      'vaults: [{ name: shop, secrets: [{ name: a, value: hunter2, expires: soon }] }]\n',
+      /emulator\.yaml:1: .*must be a date/,
+    ],
+  ])('names file, line and what to do for %s', async (_what, text, message) => {
+    const { code, err } = await ended(start([main, 'emulator', '--config', await configure(text)]));
     expect(code).toBe(2);
-    expect(text).toMatch(/A port is 0 to 65535/);
+    expect(err).toMatch(message);
+    expect(err).not.toContain('hunter2');
+  });
+
+  it.each([
+    ['a port that can’t be', ['--port', 'many'], 2, /A port is 0 to 65535/],
+    ['a command without --exec', ['node', 'app.js'], 2, /--exec and a command go together/],
+    ['a data folder that is a file', ['--data', main], 11, /data folder|can't be/],
+  ])('says what is wrong with %s', async (_what, args, exitCode, message) => {
+    const { code, err } = await ended(start([main, 'emulator', ...args]));
+    expect({ code, err }).toEqual({ code: exitCode, err: expect.stringMatching(message) as string });
+  });
+});
+
+describe('the schema of emulator.yaml', () => {
+  it('is the file that editors get', async () => {
+    const file = new URL('../schema/emulator.schema.json', import.meta.url);
+    expect(JSON.parse(await readFile(file, 'utf8'))).toEqual(
+      JSON.parse(JSON.stringify(jsonSchemaOf(emulatorFile))),
+    );
+  });
+
+  it('takes the example of the documentation', async () => {
+    const readme = await readFile(new URL('../../emulator/README.md', import.meta.url), 'utf8');
+    const example = /```yaml\n(?<yaml>[^]*?)```/.exec(readme)?.groups?.['yaml'] ?? '';
+    expect(Object.keys(emulatorFile.schema.parse(parse(example)))).toContain('subscriptions');
+    expect(example).toContain('systemAssigned');
   });
 });

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
-import { parseConfiguration } from '../src/config/load.ts';
+import { parseFile } from '../src/config/load.ts';
+import { configurationFile } from '../src/config/schema.ts';
 import { exitCodes } from '../src/exit-codes.ts';
 
 const readme = await readFile(new URL('../../../README.md', import.meta.url), 'utf8');
@@ -16,6 +17,6 @@ describe('the README', () => {
 
   it('shows a configuration that is accepted', () => {
     const [, yaml = ''] = /```yaml\n([^]*?)```/.exec(readme) ?? [];
-    expect(Object.keys(parseConfiguration(yaml, 'README.md').secrets)).toEqual(['orders-db']);
+    expect(Object.keys(parseFile(yaml, 'README.md', configurationFile).secrets)).toEqual(['orders-db']);
   });
 });

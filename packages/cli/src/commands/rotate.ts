@@ -2,8 +2,8 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { keyVault, openRotator, type RotationRecord, type Vault } from '@keyturn/rotator';
 import { startEmbeddedPostgres } from '@keyturn/rotator/embedded-postgres';
-import { loadConfiguration } from '../config/load.ts';
-import type { Configuration } from '../config/schema.ts';
+import { loadFile } from '../config/load.ts';
+import { configurationFile, type Configuration } from '../config/schema.ts';
 import { configuredSecrets } from '../config/secrets.ts';
 import { exitCodes } from '../exit-codes.ts';
 import type { Output } from '../output.ts';
@@ -26,7 +26,7 @@ export async function rotateCommand(
   { out, err }: Output,
   interrupted: Promise<void>,
 ): Promise<number> {
-  const config = await loadConfiguration(options.config);
+  const config = await loadFile(options.config, configurationFile);
   const progress = openProgress(options.progress, err);
   const held = Promise.withResolvers<void>();
   const report = (record: RotationRecord): void => {

@@ -2,19 +2,25 @@ import { readFile } from 'node:fs/promises';
 import { LineCounter, parseDocument, type Document } from 'yaml';
 import type { z } from 'zod';
 import { CliError } from '../cli-error.ts';
-import { configuration, type Configuration } from './schema.ts';
 
-/** Reads and checks `keyturn.yaml`. An error names the file, the line, what is wrong and what to do. */
-export async function loadConfiguration(file: string): Promise<Configuration> {
+/** A kind of configuration file: its schema, and where a person finds all its keys. */
+export interface FileKind<T> {
+  readonly schema: z.ZodType<T>;
+  /** A command that prints them. */
+  readonly keys: string;
+}
+
+/** Reads and checks a configuration file. An error names the file, the line, what is wrong and what to do. */
+export async function loadFile<T>(file: string, kind: FileKind<T>): Promise<T> {
   const text = await readFile(file, 'utf8').catch((cause: unknown) => {
     throw new CliError('CONFIG', `${file}: can't be read (${(cause as NodeJS.ErrnoException).code}).`, {
       hint: 'Name the configuration with --config FILE.',
     });
   });
-  return parseConfiguration(text, file);
+  return parseFile(text, file, kind);
 }
 
-export function parseConfiguration(text: string, file: string): Configuration {
+export function parseFile<T>(text: string, file: string, { schema, keys }: FileKind<T>): T {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines });
   const broken = document.errors[0];
@@ -24,12 +30,13 @@ export function parseConfiguration(text: string, file: string): Configuration {
       hint: 'Mend that line.',
     });
   }
-  const checked = configuration.safeParse(document.toJS() ?? {});
+  const checked = schema.safeParse(document.toJS() ?? {});
   if (checked.success) return checked.data;
-  const problems = checked.error.issues.flatMap((issue) => describe(issue, document, lines, file));
+  const problems = checked.error.issues.flatMap((issue) =>
+    describe(issue, { document, lines, file, schema }),
+  );
   throw new CliError('CONFIG', problems.map(({ message }) => message).join('\n'), {
-    hint:
-      problems.find(({ hint }) => hint !== undefined)?.hint ?? 'All keys with their meaning: keyturn schema.',
+    hint: problems.find(({ hint }) => hint !== undefined)?.hint ?? `All keys with their meaning: ${keys}.`,
   });
 }
 
@@ -38,11 +45,18 @@ interface Problem {
   readonly hint?: string;
 }
 
-function describe(issue: z.core.$ZodIssue, document: Document, lines: LineCounter, file: string): Problem[] {
+interface Place {
+  readonly document: Document;
+  readonly lines: LineCounter;
+  readonly file: string;
+  readonly schema: unknown;
+}
+
+function describe(issue: z.core.$ZodIssue, { document, lines, file, schema }: Place): Problem[] {
   if (issue.code === 'unrecognized_keys') {
     return issue.keys.map((key) => {
       const path = [...issue.path, key];
-      const known = knownKeys(issue.path);
+      const known = knownKeys(schema, issue.path);
       return {
         message: `${file}:${lineOf(path, document, lines)}: ${path.join('.')}: there is no such key.`,
         ...(known.length > 0 ? { hint: `Known here: ${known.join(', ')}.` } : {}),
@@ -77,8 +91,8 @@ function itemsOf(node: unknown): readonly YamlPair[] {
 }
 
 /** The keys that the schema knows at a path; records are passed through. */
-function knownKeys(path: readonly PropertyKey[]): string[] {
-  let schema: unknown = configuration;
+function knownKeys(root: unknown, path: readonly PropertyKey[]): string[] {
+  let schema = root;
   for (const key of path) schema = child(schema, String(key));
   return Object.keys(shapeOf(schema) ?? {}).filter((key) => !key.startsWith('$'));
 }
@@ -87,6 +101,7 @@ interface ZodParts {
   readonly shape?: Record<string, unknown>;
   readonly innerType?: unknown;
   readonly valueType?: unknown;
+  readonly element?: unknown;
   readonly options?: readonly unknown[];
 }
 
@@ -104,8 +119,9 @@ function shapeOf(schema: unknown): Record<string, unknown> | undefined {
 }
 
 function child(schema: unknown, key: string): unknown {
-  const { innerType, valueType } = parts(schema);
+  const { innerType, valueType, element } = parts(schema);
   if (innerType !== undefined) return child(innerType, key);
   if (valueType !== undefined) return valueType;
+  if (element !== undefined) return element;
   return shapeOf(schema)?.[key] ?? {};
 }

@@ -1,6 +1,7 @@
 import { overlapTooShort, type Consumer } from '@keyturn/rotator';
 import { z } from 'zod';
 import { duration } from './duration.ts';
+import type { FileKind } from './load.ts';
 
 const name = z.string().min(1);
 const secretName = z
@@ -121,7 +122,9 @@ export function toConsumer([consumerName, { ttl, instances, reports }]: [
   return { name: consumerName, ttlMs: ttl, instances, reports };
 }
 
-/** The JSON Schema of `keyturn.yaml`, for editors. */
-export function configurationJsonSchema(): unknown {
-  return z.toJSONSchema(configuration, { io: 'input', unrepresentable: 'any' });
+export const configurationFile: FileKind<Configuration> = { schema: configuration, keys: 'keyturn schema' };
+
+/** The JSON Schema of a configuration file, for editors. */
+export function jsonSchemaOf({ schema }: FileKind<unknown>): unknown {
+  return z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' });
 }

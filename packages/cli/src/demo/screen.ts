@@ -54,7 +54,8 @@ export function plainLines(write: (line: string) => void): Screen {
   let users = '';
   let summaries = 0;
 
-  const line = (atMs: number, text: string) => write(`${seconds(atMs).padStart(8)}  ${printable(text)}`);
+  const line = (atMs: number | undefined, text: string) =>
+    write(`${(atMs === undefined ? '' : seconds(atMs)).padStart(8)}  ${printable(text)}`);
   const once = (key: string, atMs: number, text: string) => {
     if (told.has(key)) return;
     told.add(key);
@@ -64,7 +65,9 @@ export function plainLines(write: (line: string) => void): Screen {
   return {
     draw(course) {
       const { nowMs, rotation, rotatedAtMs } = course;
-      if (course.doing !== doing) line(nowMs, course.doing);
+      // Times count from the first request; what comes before has none.
+      const begun = course.contenders.some(({ samples }) => samples.length > 0);
+      if (course.doing !== doing) line(begun ? nowMs : undefined, course.doing);
       doing = course.doing;
       if (rotatedAtMs !== undefined) once('rotated', rotatedAtMs, 'all three are rotated');
       for (const { name, startMs } of rotation.phases) {
@@ -94,7 +97,7 @@ export function plainLines(write: (line: string) => void): Screen {
           line(nowMs, `${name}: recovered`);
         }
       }
-      if (Math.floor(nowMs / summaryEveryMs) > summaries) {
+      if (begun && Math.floor(nowMs / summaryEveryMs) > summaries) {
         summaries = Math.floor(nowMs / summaryEveryMs);
         line(nowMs, course.contenders.map(summary).join('; '));
       }

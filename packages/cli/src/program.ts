@@ -1,0 +1,111 @@
+import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import type { EmulatorCommandOptions } from './commands/emulator.ts';
+import { exitCodeFor, exitCodes } from './exit-codes.ts';
+import { explain } from './output.ts';
+import { progressKinds, type ProgressKind } from './progress.ts';
+
+process.noDeprecation = true; // those of libraries are no news to whoever rotates a secret
+
+// A command loads its own parts when it runs: the local vault is up before the rotator's parts would be read.
+const output = { out: process.stdout, err: process.stderr };
+
+/** Resolves at the first Ctrl-C or SIGTERM; a second one ends the process at once. */
+const interrupted = new Promise<void>((resolve) => {
+  let times = 0;
+  const interrupt = () => {
+    times += 1;
+    if (times > 1) process.exit(exitCodes.interrupted.code);
+    resolve();
+  };
+  process.on('SIGINT', interrupt);
+  process.on('SIGTERM', interrupt);
+});
+
+const program = new Command('keyturn')
+  .description('Rotates secrets held in Azure Key Vault without an outage.')
+  .exitOverride()
+  .enablePositionalOptions()
+  .addHelpText('after', () => `\nExit codes:\n${exitCodeTable()}`);
+
+program
+  .command('rotate')
+  .argument('<secret>', 'name of the secret in the vault')
+  .description('rotate one secret, or resume the rotation of it that is open')
+  .option('-c, --config <file>', 'configuration', 'keyturn.yaml')
+  .option('--json', 'print the outcome as one JSON object', false)
+  .addOption(
+    new Option('--progress <kind>', 'how progress is shown on stderr').choices(progressKinds).default('auto'),
+  )
+  .action(async (secret: string, options: { config: string; json: boolean; progress: ProgressKind }) => {
+    const { rotateCommand } = await import('./commands/rotate.ts');
+    process.exitCode = await rotateCommand(secret, options, output, interrupted);
+  });
+
+program
+  .command('emulator')
+  .description('run a local Key Vault with managed identity and Event Grid')
+  .argument('[command...]', 'with --exec: a command to run with the environment set')
+  .option(
+    '-c, --config <file>',
+    'vaults, identities, subscriptions (keyturn schema emulator); one vault `local` if absent',
+  )
+  .option(
+    '--port <number>',
+    'TLS port, the next three serve identity, proxy and admin; 0 takes free ones',
+    toPort,
+    0,
+  )
+  .option('--data <folder>', 'keep everything there across restarts')
+  .option('--json', 'print where it listens as one JSON object', false)
+  .option('--exec', 'run the command, and end with it and its exit code', false)
+  .option('--identity <name>', 'whose environment is printed or set; the default identity if absent')
+  .passThroughOptions()
+  .action(async (command: string[], options: Omit<EmulatorCommandOptions, 'command'>) => {
+    const { emulatorCommand } = await import('./commands/emulator.ts');
+    process.exitCode = await emulatorCommand({ ...options, command }, output, interrupted);
+  });
+
+program
+  .command('demo')
+  .description('rotate a password under load in three ways, side by side, on real servers')
+  .option('--json', 'print the result as one JSON object', false)
+  .option('--report <file>', 'where the HTML report is written', 'keyturn-demo.html')
+  .action(async (options: { json: boolean; report: string }) => {
+    const { demoCommand } = await import('./commands/demo.ts');
+    process.exitCode = await demoCommand(options, output, interrupted);
+  });
+
+program
+  .command('schema')
+  .description("print the JSON Schema of keyturn.yaml, or of the emulator's configuration")
+  .addArgument(new Argument('[file]', 'whose').choices(['rotator', 'emulator']).default('rotator'))
+  .action(async (file: 'rotator' | 'emulator') => {
+    const { schemaCommand } = await import('./commands/schema.ts');
+    schemaCommand(file, output);
+  });
+
+function toPort(text: string): number {
+  const port = Number(text);
+  if (!Number.isInteger(port) || port < 0 || port > 65_535)
+    throw new InvalidArgumentError('A port is 0 to 65535.');
+  return port;
+}
+
+function exitCodeTable(): string {
+  return Object.values(exitCodes)
+    .map(({ code, meaning }) => `  ${String(code).padStart(3)}  ${meaning}`)
+    .join('\n');
+}
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (error instanceof CommanderError) {
+    process.exitCode = error.exitCode === 0 ? exitCodes.done.code : exitCodes.usage.code;
+  } else {
+    output.err.write(`${explain(error)}\n`);
+    process.exitCode = exitCodeFor(error);
+  }
+}
+// Nothing of the libraries below may keep a finished command alive.
+process.exit();
