@@ -9,7 +9,7 @@ process.noDeprecation = true; // those of libraries are no news to whoever rotat
 // A command loads its own parts when it runs: the local vault is up before the rotator's parts would be read.
 const output = { out: process.stdout, err: process.stderr };
 
-/** Resolves at the first Ctrl-C or SIGTERM; a second one ends the process at once. */
+/** Resolves at the first Ctrl-C, SIGTERM, or when the terminal is closed; a second one ends the process at once. */
 const interrupted = new Promise<void>((resolve) => {
   let times = 0;
   const interrupt = () => {
@@ -19,6 +19,7 @@ const interrupted = new Promise<void>((resolve) => {
   };
   process.on('SIGINT', interrupt);
   process.on('SIGTERM', interrupt);
+  process.on('SIGHUP', interrupt);
 });
 
 const program = new Command('keyturn')

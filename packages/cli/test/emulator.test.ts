@@ -93,6 +93,42 @@ describe('keyturn emulator', () => {
     expect({ code, out }).toEqual({ code: 7, out: 'hello\n' });
   });
 
+  it('leads the command to its identity, whatever other one the environment names', async () => {
+    const file = await configure(shop);
+    const id = 'aaaaaaaa-0000-4000-8000-000000000000';
+    const other = {
+      AZURE_TENANT_ID: id,
+      AZURE_CLIENT_ID: id,
+      AZURE_CLIENT_SECRET: 'x',
+      IDENTITY_SERVER_THUMBPRINT: 'x',
+    };
+    const command = [process.execPath, '--input-type=module', '-e', application];
+    const args = [main, 'emulator', '--config', file, '--exec', ...command];
+    expect((await ended(start(args, { ...process.env, ...other }))).out).toBe('hello\n');
+  });
+
+  it('lets the command reach what it reached without a proxy, and no other proxy', async () => {
+    const code =
+      'const { NO_PROXY, no_proxy, https_proxy } = process.env; console.log(NO_PROXY, no_proxy, https_proxy)';
+    const own = {
+      NO_PROXY: 'example.com,.vault.azure.net',
+      no_proxy: 'example.org,*',
+      https_proxy: 'http://127.0.0.1:9',
+    };
+    const args = [main, 'emulator', '--exec', process.execPath, '-e', code];
+    expect((await ended(start(args, { ...process.env, ...own }))).out).toBe(
+      '127.0.0.1,localhost,example.com,example.org undefined undefined\n',
+    );
+  });
+
+  it('prints variables that a shell reads, whatever the folder is called', async () => {
+    const data = join(folder, "it's");
+    const emulator = start([main, 'emulator', '--data', data]);
+    const lines = await firstLines(emulator, 8);
+    const child = spawn('sh', ['-c', `${lines.join('\n')}\nprintf %s "$NODE_EXTRA_CA_CERTS"`]);
+    expect((await ended(child)).out).toBe(join(data, 'ca.pem'));
+  });
+
   it('says which command could not be run', async () => {
     const { code, err } = await ended(start([main, 'emulator', '--exec', 'no-such-program']));
     expect({ code, err }).toEqual({
@@ -156,6 +192,7 @@ describe('keyturn emulator', () => {
 
   it.each([
     ['a port that can’t be', ['--port', 'many'], 2, /A port is 0 to 65535/],
+    ['an empty command', ['--exec', ''], 2, /--exec and a command go together/],
     ['a command without --exec', ['node', 'app.js'], 2, /--exec and a command go together/],
     ['a data folder that is a file', ['--data', main], 11, /data folder|can't be/],
   ])('says what is wrong with %s', async (_what, args, exitCode, message) => {

@@ -22,7 +22,7 @@ export async function emulatorCommand(
   output: Output,
   interrupted: Promise<void>,
 ): Promise<number> {
-  if (options.exec !== options.command.length > 0)
+  if (options.exec !== Boolean(options.command[0]))
     throw new CliError('USAGE', `--exec and a command go together.`, {
       hint: 'keyturn emulator --exec node app.js',
     });
@@ -72,9 +72,27 @@ function announce(
     const addresses = { vaultUrl, identityEndpoint, identityHeader, imdsUrl, caFile, adminUrl, proxyUrl };
     out.write(`${JSON.stringify(addresses)}\n`);
   } else if (!exec) {
-    const variables = Object.entries(environment).map(([name, value]) => `export ${name}='${value}'`);
+    const variables = Object.entries(environment).map(([name, value]) => `export ${name}=${quoted(value)}`);
     out.write(`${[`# ${vaultUrl}, for processes with these variables:`, ...variables].join('\n')}\n`);
   }
+}
+
+const quoted = (value: string): string => `'${value.replaceAll("'", String.raw`'\''`)}'`;
+
+// What `DefaultAzureCredential` and its likes would rather sign in with, or elsewhere.
+const otherIdentity =
+  /^(?:AZURE_(?:TENANT_ID|CLIENT_(?:ID|SECRET|CERTIFICATE_\w+)|USERNAME|PASSWORD|AUTHORITY_HOST|FEDERATED_TOKEN_FILE|POD_IDENTITY_AUTHORITY_HOST|KUBERNETES_\w+|TOKEN_CREDENTIALS)|IDENTITY_(?:ENDPOINT|HEADER|SERVER_THUMBPRINT)|IMDS_ENDPOINT|MSI_(?:ENDPOINT|SECRET))$/;
+// Many programs prefer these over the ones in capitals.
+const otherWay = /^(?:https_proxy|no_proxy)$/;
+const pastTheEmulator = /^\*$|(?:azure\.(?:net|com)|windows\.net|microsoft(?:online)?\.com)$/i;
+
+/** The environment of this process, led to the emulator and the identity. Other hosts that it reaches without a proxy stay so. */
+function childEnvironment(own: NodeJS.ProcessEnv, environment: Environment): NodeJS.ProcessEnv {
+  const kept = Object.entries(own).filter(([name]) => !otherIdentity.test(name) && !otherWay.test(name));
+  const direct = [environment['NO_PROXY'], own['NO_PROXY'], own['no_proxy']]
+    .flatMap((list) => list?.split(/[\s,]+/) ?? [])
+    .filter((host) => host !== '' && !pastTheEmulator.test(host));
+  return { ...Object.fromEntries(kept), ...environment, NO_PROXY: [...new Set(direct)].join(',') };
 }
 
 /** Runs the command as a shell would, and ends as it ends. An interrupt is handed on. */
@@ -85,7 +103,7 @@ async function run(
 ): Promise<number> {
   const child = spawn(program, args, {
     stdio: 'inherit',
-    env: { ...process.env, ...environment },
+    env: childEnvironment(process.env, environment),
   });
   void interrupted.then(() => child.kill('SIGTERM'));
   const failed = once(child, 'error').then(([error]: unknown[]) => {
