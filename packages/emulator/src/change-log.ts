@@ -7,8 +7,10 @@ import {
   mkdirSync,
   openSync,
   readFileSync,
+  realpathSync,
   renameSync,
   rmSync,
+  statSync,
   writeSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -64,6 +66,27 @@ export function openChangeLog(folder: string): ChangeLog {
 
   const line = (name: string, change: unknown): string => `${JSON.stringify([name, change])}\n`;
 
+  const writeAnew = (): number => {
+    const neighbour = `${file}.new`;
+    rmSync(neighbour, { force: true });
+    const target = openSync(neighbour, 'ax', 0o600);
+    try {
+      writeWhole(target, `${JSON.stringify(version)}\n`);
+      for (const [name, memory] of memories)
+        for (const change of memory.snapshot()) writeWhole(target, line(name, change));
+      // What nobody opened this time, a vault that isn't configured for one, waits for the next time.
+      for (const [name, changes] of former)
+        for (const change of changes) writeWhole(target, line(name, change));
+      fsyncSync(target);
+      renameSync(neighbour, file);
+      return target;
+    } catch (error) {
+      closeSync(target);
+      rmSync(neighbour, { force: true });
+      throw error;
+    }
+  };
+
   return {
     open<C>(name: string, memory: Memory<C>): Changes<C> {
       memories.set(name, memory as Memory<unknown>);
@@ -78,15 +101,11 @@ export function openChangeLog(folder: string): ChangeLog {
     },
 
     compact() {
-      const neighbour = `${file}.new`;
-      rmSync(neighbour, { force: true });
-      const target = openSync(neighbour, 'ax', 0o600);
-      writeWhole(target, `${JSON.stringify(version)}\n`);
-      for (const [name, memory] of memories)
-        for (const change of memory.snapshot()) writeWhole(target, line(name, change));
-      fsyncSync(target);
-      renameSync(neighbour, file);
-      descriptor = target;
+      try {
+        descriptor = writeAnew();
+      } catch (cause) {
+        throw unwritable(file, cause);
+      }
     },
 
     close() {
@@ -147,53 +166,91 @@ function writeWhole(descriptor: number, text: string): void {
   for (let done = 0; done < bytes.length;) done += writeSync(descriptor, bytes, done);
 }
 
-/** A change that doesn't fit on the disk must not leave half a line behind, or the next one would be lost with it. */
-function appendWhole(descriptor: number, text: string, file: string): void {
+/** A line that doesn't fit on the disk must not leave half of itself behind, or the next one would be lost with it. */
+export function appendWhole(descriptor: number, text: string, file: string): void {
   const before = fstatSync(descriptor).size;
   try {
     writeWhole(descriptor, text);
   } catch (cause) {
     ftruncateSync(descriptor, before);
-    throw new EmulatorError('DATA_FOLDER_UNUSABLE', `${file} can't be written to.`, { cause });
+    throw unwritable(file, cause);
   }
 }
+
+export const unwritable = (file: string, cause: unknown): EmulatorError =>
+  new EmulatorError(
+    'DATA_FOLDER_UNUSABLE',
+    `${file} can't be written to (${(cause as NodeJS.ErrnoException).code}).`,
+    { cause },
+  );
 
 const held = new Set<string>();
 
 /** Takes the folder for this emulator. A lock whose process is gone counts for nothing. */
 function lock(folder: string): () => void {
-  const file = join(folder, 'lock');
-  for (;;) {
-    try {
-      makeFolder(folder);
-      const descriptor = openSync(file, 'wx', 0o600);
-      writeWhole(descriptor, String(process.pid));
-      closeSync(descriptor);
-      held.add(file);
-      return () => {
-        held.delete(file);
-        rmSync(file, { force: true });
-      };
-    } catch (cause) {
-      if (!hasCode(cause, 'EEXIST'))
-        throw new EmulatorError(
-          'DATA_FOLDER_UNUSABLE',
-          `${folder} can't be written to. Name another folder.`,
-          {
-            cause,
-          },
-        );
-      const holder = Number(textOf(file));
-      if (holder === process.pid ? held.has(file) : lives(holder))
-        throw new EmulatorError(
-          'DATA_FOLDER_UNUSABLE',
-          `${folder} is in use by process ${holder}. Stop that emulator, or name another folder. ` +
-            `If process ${holder} is no emulator, remove ${file}.`,
-        );
+  try {
+    makeFolder(folder);
+    // One name for the folder, however it was written.
+    const file = join(realpathSync(folder), 'lock');
+    while (!createLock(file)) takeAwayStale(folder, file);
+    held.add(file);
+    return () => {
+      held.delete(file);
       rmSync(file, { force: true });
-    }
+    };
+  } catch (cause) {
+    if (cause instanceof EmulatorError) throw cause;
+    throw new EmulatorError('DATA_FOLDER_UNUSABLE', `${folder} can't be written to. Name another folder.`, {
+      cause,
+    });
   }
 }
+
+function createLock(file: string): boolean {
+  try {
+    const descriptor = openSync(file, 'wx', 0o600);
+    writeWhole(descriptor, String(process.pid));
+    closeSync(descriptor);
+    return true;
+  } catch (error) {
+    if (hasCode(error, 'EEXIST')) return false;
+    throw error;
+  }
+}
+
+/** Throws when the lock's process lives. Several may find a stale lock: only who has the turn may take it away. */
+function takeAwayStale(folder: string, file: string): void {
+  const turn = `${file}.turn`;
+  try {
+    mkdirSync(turn);
+  } catch (error) {
+    if (!hasCode(error, 'EEXIST')) throw error;
+    pause();
+    // Whoever had it was killed meanwhile.
+    if (ageMs(turn) > 1_000) rmSync(turn, { recursive: true, force: true });
+    return;
+  }
+  try {
+    const text = textOf(file);
+    // Its process is about to write into it, or was killed before it could.
+    if (text === '' && ageMs(file) < 1_000) return pause();
+    const holder = Number(text);
+    if (holder === process.pid ? held.has(file) : lives(holder))
+      throw new EmulatorError(
+        'DATA_FOLDER_UNUSABLE',
+        `${folder} is in use by process ${holder}. Stop that emulator, or name another folder. ` +
+          `If process ${holder} is no emulator, remove ${file}.`,
+      );
+    rmSync(file, { force: true });
+  } finally {
+    rmSync(turn, { recursive: true, force: true });
+  }
+}
+
+const ageMs = (path: string): number =>
+  Date.now() - (statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? Date.now());
+
+const pause = (): void => void Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10);
 
 /** Node's own way to make the folders above, too, never returns where a folder can't be made (`/proc/x`). */
 function makeFolder(path: string): void {

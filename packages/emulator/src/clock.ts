@@ -1,4 +1,5 @@
 import { createDueQueue } from './due-queue.ts';
+import { EmulatorError } from './emulator-error.ts';
 
 /** The emulator's own time. It runs at the speed of real time from wherever it was set to. */
 export interface EmulatorClock {
@@ -6,6 +7,7 @@ export interface EmulatorClock {
   /**
    * Moves the clock, and resolves once everything that was due until then has happened, in order. Moved back,
    * it only shows an earlier time: what has happened stays, and what waits goes on waiting for its moment.
+   * Throws `OPTIONS_INVALID` for a time that isn't one of the years 1970 to 9999.
    */
   set(time: Date): Promise<void>;
   /** Moves the clock forward by this many milliseconds, in the same way. */
@@ -36,6 +38,9 @@ export interface RunningClock extends EmulatorClock, Timetable {
 
 // The longest that a timer of Node waits.
 const longestWaitMs = 2 ** 31 - 1;
+
+// What dates and their written form are good for everywhere.
+const endMs = Date.UTC(10_000, 0);
 
 /** `startMs` is where the clock stands at first, epoch milliseconds; `realMs` is real time, which drives it. */
 export function createClock(options: {
@@ -95,6 +100,8 @@ export function createClock(options: {
   const moveTo = (target: () => number): Promise<void> =>
     inTurn(async () => {
       const time = target();
+      if (!(time >= 0 && time < endMs))
+        throw new EmulatorError('OPTIONS_INVALID', 'The clock can stand in the years 1970 to 9999 only.');
       standingAt = Math.min(nowMs(), time);
       try {
         await runUntil(() => time, true);
@@ -102,8 +109,8 @@ export function createClock(options: {
         aheadMs = time - options.realMs();
         standingAt = stopped ? time : undefined;
       }
-      options.onMoved(aheadMs);
       wake();
+      options.onMoved(aheadMs);
     });
 
   return {

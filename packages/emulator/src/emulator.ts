@@ -105,7 +105,15 @@ export async function startEmulator(options: EmulatorOptions = {}): Promise<Emul
   const checked = readOptions(options);
   const undo: Undo = [];
   const close = once(async () => {
-    for (const step of undo.splice(0).toReversed()) await step();
+    const failures: unknown[] = [];
+    for (const step of undo.splice(0).toReversed()) {
+      try {
+        await step();
+      } catch (error) {
+        failures.push(error); // the other steps come all the same
+      }
+    }
+    if (failures.length > 0) throw failures[0];
   });
   try {
     return await start(checked, undo, close);
@@ -137,7 +145,7 @@ async function start(options: CheckedOptions, undo: Undo, close: () => Promise<v
   const closing = new AbortController();
 
   const directory = openDirectory(log);
-  for (const identity of options.identities) directory.add(identity);
+  for (const identity of options.identities) directory.configure(identity);
   const tokens = await createTokens({ signingKey: keys.signingKey, tenantId, now: realNow });
   const federation = await createFederation({ signingKey: keys.signingKey, now: realNow });
   const applications = openApplications({ log, settings: options.applications, now: clock.now });
@@ -169,7 +177,7 @@ async function start(options: CheckedOptions, undo: Undo, close: () => Promise<v
   identityApp.mount('/', entra.fetch); // with its own way to answer errors
 
   const faults = createFaults();
-  const audit = openAuditTrail({ folder: options.dataFolder, also: options.log });
+  const audit = openAuditTrail({ folder: options.dataFolder, also: options.log, onHint });
   undo.push(() => audit.close());
   const vaults = openVaults({
     ...options,

@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import { z } from 'zod';
 import type { AuditEvent } from './vault/audit.ts';
 import { EmulatorError } from './emulator-error.ts';
@@ -112,6 +113,10 @@ export const settingsSchema = z.strictObject({
   vaults: z
     .array(vault)
     .min(1)
+    .refine(
+      (all) => new Set(all.map(({ name }) => name)).size === all.length,
+      'Two vaults have the same name',
+    )
     .default([{ name: 'local', secrets: [] }]),
   identities: z
     .array(identity)
@@ -166,7 +171,12 @@ const aFunction = <T>() => z.custom<T>((value) => typeof value === 'function', '
 
 const optionsSchema = settingsSchema.extend({
   port: z.int().min(0).max(65_535).default(0),
-  dataFolder: z.string().min(1).exactOptional(),
+  // Children that work in another folder are told of files in it.
+  dataFolder: z
+    .string()
+    .min(1)
+    .transform((folder) => resolve(folder))
+    .exactOptional(),
   startAt: z.date().exactOptional(),
   log: aFunction<(event: AuditEvent) => void>().default(() => () => {}),
   onHint: aFunction<(line: string) => void>().default(() => () => {}),

@@ -1,6 +1,8 @@
-import { appendFile, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { appendFile, mkdir, mkdtemp, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
+import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { openChangeLog, type ChangeLog } from '../src/change-log.ts';
 import { EmulatorError } from '../src/emulator-error.ts';
@@ -77,6 +79,14 @@ describe('the change log', () => {
     expect(await readFile(file(), 'utf8')).not.toContain('gone');
   });
 
+  test('what nobody opened this time is kept for the next time', () => {
+    const before = openWords();
+    before.changes.append({ add: 'one' });
+    close(before.log);
+    close(openWords('others').log);
+    expect([...openWords().words]).toEqual(['one']);
+  });
+
   test('the file is for its owner only', async () => {
     openWords();
     expect((await stat(file())).mode & 0o777).toBe(0o600);
@@ -94,6 +104,40 @@ describe('the change log', () => {
       close(openWords().log);
     }
     await expect(stat(join(folder, 'lock'))).rejects.toThrow('ENOENT');
+  });
+
+  test('a folder in use is refused under its other names, too', async () => {
+    openWords();
+    await symlink(folder, `${folder}-link`);
+    for (const name of [`${folder}-link`, relative(process.cwd(), folder)])
+      expect(() => openChangeLog(name)).toThrow('in use by process');
+    await rm(`${folder}-link`);
+  });
+
+  test('of several that start at the same moment one gets the folder, with a stale lock or without', async () => {
+    const source = new URL('../src/change-log.ts', import.meta.url).href;
+    const script = `
+      const { openChangeLog } = await import(${JSON.stringify(source)});
+      while (Date.now() < Number(process.argv[2]));
+      try {
+        openChangeLog(process.argv[1]);
+        console.log('in');
+      } catch (error) {
+        console.log(error.code);
+      }
+      setTimeout(() => {}, 500); // or its lock would be that of a process that is gone
+    `;
+    for (const stale of [true, false]) {
+      const place = join(folder, String(stale));
+      await mkdir(place);
+      if (stale) await writeFile(join(place, 'lock'), String(2 ** 22 + 1));
+      const start = String(Date.now() + 700);
+      const runs = Array.from({ length: 4 }, () =>
+        promisify(execFile)(process.execPath, ['--input-type=module', '-e', script, place, start]),
+      );
+      const outcomes = (await Promise.all(runs)).map(({ stdout }) => stdout.trim());
+      expect(outcomes.toSorted()).toEqual([...Array<string>(3).fill('DATA_FOLDER_UNUSABLE'), 'in']);
+    }
   });
 
   test('a folder that can’t be made is refused, and one below others that are missing is made', () => {

@@ -103,6 +103,14 @@ describe('the clock', () => {
     expect(clock.now().getTime()).toBe(start);
   });
 
+  test('a time that is none is refused, and it runs on', async () => {
+    for (const ms of [NaN, Infinity, 1e300, -1e300])
+      await expect(clock.advance(ms)).rejects.toMatchObject({ code: 'OPTIONS_INVALID' });
+    await expect(clock.set(new Date('never'))).rejects.toMatchObject({ code: 'OPTIONS_INVALID' });
+    expect(clock.now().getTime()).toBe(start);
+    expect(moves).toEqual([]);
+  });
+
   test('does nothing more once closed', async () => {
     clock.at(start + day, note('never'));
     await clock.close();

@@ -1,7 +1,8 @@
 import { execFile } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { get as httpGet, request } from 'node:http';
+import { get as httpGet, request, type IncomingMessage } from 'node:http';
 import { get as httpsGet } from 'node:https';
 import { connect } from 'node:net';
 import { fileURLToPath } from 'node:url';
@@ -89,6 +90,23 @@ describe('the proxy', () => {
 });
 
 describe('certificates', () => {
+  test('every vault is reached under a name of the loopback interface, too', async () => {
+    await using vault = await startEmulator({ vaults: [{ name: 'orders' }, { name: 'other' }] });
+    const host = 'other.vault.localhost';
+    const asked = httpsGet({
+      host: '127.0.0.1',
+      port: new URL(vault.directUrl).port,
+      servername: host,
+      headers: { Host: host },
+      ca: vault.ca,
+      agent: false,
+      path: '/secrets?api-version=7.6',
+    });
+    const [answer] = (await once(asked, 'response')) as [IncomingMessage];
+    answer.resume();
+    expect(answer.headers['www-authenticate']).toContain('resource="https://vault.localhost"');
+  });
+
   test('the CA is good for vault names and the loopback interface, and for long', async () => {
     await using vault = await startEmulator();
     const ca = new X509Certificate(vault.ca);
@@ -202,6 +220,7 @@ describe('options', () => {
     }).catch((error: unknown) => error);
     expect(failure).toBeInstanceOf(EmulatorError);
     expect(failure).toMatchObject({ code: 'REQUEST_REFUSED', refusal: { innerCode: 'SecretTooLarge' } });
+    expect(String(failure)).toContain('The secret key of the vault local can');
     expect(String(failure)).not.toContain('long long');
   });
 

@@ -1,8 +1,9 @@
+import { request } from 'node:https';
 import { SecretClient } from '@azure/keyvault-secrets';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { startEmulator, type Emulator } from '../src/index.ts';
 import { collect } from './collect.ts';
-import { call, nextLink } from './raw-call.ts';
+import { call, nextLink, tokenOf } from './raw-call.ts';
 
 let vault: Emulator;
 let client: SecretClient;
@@ -270,6 +271,30 @@ describe('limits', () => {
     expect(answer.text).not.toContain('do-not-repeat');
   });
 
+  test('a chunked body needs no Content-Length, and has the same limit', async () => {
+    const set = (body: string) =>
+      call(vault, `/secrets/key?${v}`, { method: 'PUT', body, headers: { 'Transfer-Encoding': 'chunked' } });
+    expect((await set('{"value":"in chunks"}')).status).toBe(200);
+    expect((await client.getSecret('key')).value).toBe('in chunks');
+    expect((await set(`{"value":"${'x'.repeat(1_100_000)}"}`)).status).toBe(413);
+  });
+
+  test('an upload that breaks off has set nothing, and is no failure of the emulator', async () => {
+    const hints: string[] = [];
+    await using other = await startEmulator({ onHint: (line) => hints.push(line) });
+    const upload = request(`${other.vaultUrl}/secrets/key?${v}`, {
+      agent: other.clientOptions.agent,
+      method: 'PUT',
+      headers: { Authorization: `Bearer ${await tokenOf(other)}`, 'Content-Length': '100' },
+    });
+    upload.on('error', () => {});
+    upload.write('{"value":"half');
+    setTimeout(() => upload.destroy(), 100);
+    await expect.poll(() => other.audit.events()).toHaveLength(1);
+    expect(other.audit.events()[0]).toMatchObject({ operationName: 'SecretSet', resultType: 'Failed' });
+    expect(hints).toEqual([]);
+  });
+
   test('a body that isn’t JSON is refused without being quoted', async () => {
     const answer = await call(vault, `/secrets/key?${v}`, {
       method: 'PUT',
@@ -290,6 +315,12 @@ describe('limits', () => {
         },
       },
     });
+  });
+
+  test('HEAD is 405, and no get in the audit log', async () => {
+    await client.setSecret('key', 'one');
+    expect((await call(vault, `/secrets/key?${v}`, { method: 'HEAD' })).status).toBe(405);
+    expect(vault.audit.events().map(({ operationName }) => operationName)).not.toContain('SecretGet');
   });
 
   test('a set without a name is 405 MethodNotAllowed', async () => {
@@ -330,6 +361,15 @@ describe('backup and restore', () => {
     expect(new Set(versions.map(({ version }) => version))).toEqual(
       new Set([first, second].map(({ properties }) => properties.version)),
     );
+  });
+
+  test('a backup of many large versions comes back, too', async () => {
+    for (let number = 0; number < 50; number += 1) await client.setSecret('large', 'x'.repeat(25_600));
+    const backup = await client.backupSecret('large');
+    await (await client.beginDeleteSecret('large', { intervalInMs: 1 })).pollUntilDone();
+    await client.purgeDeletedSecret('large');
+    await client.restoreSecretBackup(backup ?? new Uint8Array());
+    expect(await collect(client.listPropertiesOfSecretVersions('large'))).toHaveLength(50);
   });
 
   test('a name that is in use, or deleted and not yet purged, is a conflict', async () => {

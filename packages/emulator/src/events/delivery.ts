@@ -52,6 +52,8 @@ export function createDeliverer(ports: {
   readonly queue: DeliveryQueue;
   readonly endpoints: Endpoints;
   readonly subscriptionOf: (name: string) => Subscription | undefined;
+  /** An attempt could not be remembered. */
+  readonly onFailure: (error: unknown) => void;
   readonly closing: AbortSignal;
 }): Deliverer {
   const { clock, queue, closing } = ports;
@@ -67,7 +69,9 @@ export function createDeliverer(ports: {
   };
 
   const attempt = (delivery: Delivery): Promise<void> => {
-    const trying = tryOnce(delivery).finally(() => underWay.delete(trying));
+    const trying = tryOnce(delivery)
+      .catch(ports.onFailure)
+      .finally(() => underWay.delete(trying));
     underWay.add(trying);
     return trying;
   };

@@ -68,12 +68,16 @@ export function openEventGrid(ports: {
   const closing = new AbortController();
   const registry = openSubscriptionRegistry(log);
   const queue = openDeliveryQueue(log);
+  // On a full disk, for one. Nobody waits for it, and the process isn't ours to end.
+  const onFailure = (error: unknown): void =>
+    ports.onHint(`An event may be lost or come again: ${(error as Error).message}`);
   const endpoints = createEndpoints({ tokenFor: ports.tokenFor, closing: closing.signal });
   const deliverer = createDeliverer({
     clock,
     queue,
     endpoints,
     subscriptionOf: registry.get,
+    onFailure,
     closing: closing.signal,
   });
   const topicOf = ({ settings }: Subscription): string => ports.topicOf(settings.vault ?? 'all');
@@ -84,6 +88,7 @@ export function openEventGrid(ports: {
     topicOf,
     callbackUrl: ports.callbackUrl,
     onHint: ports.onHint,
+    onFailure,
     onAgreed: (name) => void deliverer.resume(name),
     closing: closing.signal,
   });
@@ -116,6 +121,7 @@ export function openEventGrid(ports: {
     log,
     delayMs: ports.nearExpiryDelayMs,
     tell: (type, secret, current) => publish({ type, ...secret, ...current }),
+    onFailure,
   });
 
   let notices: Promise<unknown> = Promise.resolve();
@@ -175,7 +181,7 @@ export function openEventGrid(ports: {
 
   return {
     subscriptions,
-    publish,
+    publish: (event) => publish(event).catch(onFailure),
     currentIs: watch.currentIs,
     fetch: validation.confirm,
     async close() {

@@ -45,6 +45,8 @@ export function openExpiryWatch(ports: {
   readonly delayMs: number;
   /** Resolves when everyone who is there was told. */
   readonly tell: (type: EventType, secret: SecretName, current: Watched) => Promise<void>;
+  /** What was told could not be remembered. */
+  readonly onFailure: (error: unknown) => void;
 }): ExpiryWatch {
   const { clock, tell } = ports;
   const entries = new Map<string, Entry>();
@@ -106,7 +108,7 @@ export function openExpiryWatch(ports: {
     planned.set(key, time);
     clock.at(time, () => {
       if (planned.get(key) === time) planned.delete(key);
-      return look(key);
+      return look(key).catch(ports.onFailure);
     });
   };
 
@@ -117,7 +119,7 @@ export function openExpiryWatch(ports: {
       const before = entries.get(key);
       const same = before?.current.version === current.version && before.current.expires === current.expires;
       entries.set(key, { secret, current, since: same ? before.since : clock.now().getTime() });
-      void look(key);
+      look(key).catch(ports.onFailure);
     },
   };
 }

@@ -27,6 +27,8 @@ export function createValidation(ports: {
   /** Where `confirm` is served. */
   readonly callbackUrl: string;
   readonly onHint: (line: string) => void;
+  /** An answer could not be remembered. */
+  readonly onFailure: (error: unknown) => void;
   /** The endpoint of this subscription agreed. */
   readonly onAgreed: (name: string) => void;
   readonly closing: AbortSignal;
@@ -49,7 +51,12 @@ export function createValidation(ports: {
     registry.put({ ...subscription, state: 'AwaitingManualAction' });
     clock.at(clock.now().getTime() + confirmableMs, () => {
       const late = undecided(subscription);
-      if (late?.state === 'AwaitingManualAction') registry.put({ ...late, state: 'Failed' });
+      if (late?.state !== 'AwaitingManualAction') return;
+      try {
+        registry.put({ ...late, state: 'Failed' });
+      } catch (error) {
+        ports.onFailure(error);
+      }
     });
   };
 
@@ -79,10 +86,12 @@ export function createValidation(ports: {
   };
 
   const askLater = (subscription: Subscription, isFirst: boolean): void => {
-    void wait(askAgainSeconds * 1_000, undefined, { signal: closing, ref: false }).then(
-      () => askOnce(subscription, isFirst),
-      () => {}, // closed
-    );
+    wait(askAgainSeconds * 1_000, undefined, { signal: closing, ref: false })
+      .then(
+        () => askOnce(subscription, isFirst),
+        () => {}, // closed
+      )
+      .catch(ports.onFailure);
   };
 
   return {

@@ -19,6 +19,8 @@ export interface Identity {
 export interface Directory {
   /** Adds an identity, or replaces the one of that name and its roles. */
   add(settings: IdentitySettings): Identity;
+  /** Adds what the configuration says, unless it said the same before: changes since then stay. */
+  configure(settings: IdentitySettings): void;
   /** Throws `OPTIONS_INVALID` when there is none of that name. */
   get(name: string): Identity;
   find(matches: (identity: Identity) => boolean): Identity | undefined;
@@ -31,36 +33,40 @@ export interface Directory {
 }
 
 type Change =
-  | { readonly kind: 'added'; readonly settings: IdentitySettings }
+  | { readonly kind: 'added'; readonly settings: IdentitySettings; readonly configured?: string }
   | { readonly kind: 'assigned' | 'unassigned'; readonly name: string; readonly role: RoleAssignment };
 
 interface Entry {
   readonly settings: IdentitySettings;
   readonly identity: Identity;
+  /** What the configuration said of it, JSON; absent when it never did. */
+  readonly configured: string | undefined;
 }
 
 export function openDirectory(log: ChangeLog): Directory {
   const entries = new Map<string, Entry>();
   const byObjectId = new Map<string, Entry>();
 
-  const put = (settings: IdentitySettings): void => {
+  const put = (settings: IdentitySettings, newlyConfigured?: string): void => {
     const former = entries.get(settings.name);
+    const configured = newlyConfigured ?? former?.configured;
     if (former !== undefined) byObjectId.delete(former.identity.objectId);
-    const entry = { settings, identity: identityOf(settings) };
+    const entry = { settings, identity: identityOf(settings), configured };
     entries.set(settings.name, entry);
     byObjectId.set(entry.identity.objectId, entry);
   };
 
   const changes = log.open<Change>('identities', {
     apply(change) {
-      if (change.kind === 'added') return put(change.settings);
+      if (change.kind === 'added') return put(change.settings, change.configured);
       const settings = entries.get(change.name)?.settings;
       if (settings === undefined) return;
       const others = settings.roles.filter((role) => !same(role, change.role));
       put({ ...settings, roles: change.kind === 'assigned' ? [...others, change.role] : others });
     },
     *snapshot() {
-      for (const { settings } of entries.values()) yield { kind: 'added', settings };
+      for (const { settings, configured } of entries.values())
+        yield { kind: 'added', settings, ...(configured === undefined ? {} : { configured }) };
     },
   });
 
@@ -78,6 +84,11 @@ export function openDirectory(log: ChangeLog): Directory {
     add(settings) {
       changes.append({ kind: 'added', settings });
       return entryOf(settings.name).identity;
+    },
+    configure(settings) {
+      const configured = JSON.stringify(settings);
+      if (entries.get(settings.name)?.configured === configured) return;
+      changes.append({ kind: 'added', settings, configured });
     },
     get: (name) => entryOf(name).identity,
     find: (matches) => [...entries.values()].find(({ identity }) => matches(identity))?.identity,

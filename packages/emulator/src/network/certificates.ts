@@ -90,7 +90,7 @@ export function createServerCertificate(authority: Certified, now: Date): Certif
       extension('2.5.29.37', sequence(oid('1.3.6.1.5.5.7.3.1'))), // of servers
       extension(
         '2.5.29.17',
-        sequence(...azureNames.map(dnsName), dnsName('localhost'), primitive(7, loopback)),
+        sequence(...[...azureNames, 'localhost', '*.vault.localhost'].map(dnsName), primitive(7, loopback)),
       ),
       extension('2.5.29.35', sequence(primitive(0, keyId(createPublicKey(authorityKey))))),
       extension('2.5.29.14', octets(keyId(keys.publicKey))),

@@ -68,6 +68,8 @@ export function createDataPlane(
   app.use(async (c, next) => {
     const audience = audienceFor(c.get('url').hostname);
     c.get('call').caller = await options.authenticate(c.req.header('authorization'), audience);
+    // The router would take it for a get.
+    if (c.req.method === 'HEAD') throw methodNotAllowed('HEAD');
     await next();
   });
 
@@ -165,8 +167,10 @@ export function createDataPlane(
   });
   app.onError((error, c) => {
     // A mistake of the emulator's own. Its message might quote what the client sent; where it happened can't.
-    if (!(error instanceof EmulatorError))
-      options.onHint(`The emulator failed to serve a request. ${frames(error)}`);
+    if (error instanceof EmulatorError) {
+      if (error.refusal === undefined)
+        options.onHint(`The emulator failed to serve a request: ${error.message}`);
+    } else options.onHint(`The emulator failed to serve a request. ${frames(error)}`);
     return answerError(c, error, challengeFor(c.get('url').hostname));
   });
   return app;

@@ -27,6 +27,8 @@ export type Effect = (call: Call) => object | undefined | Promise<object | undef
 
 // Far above the largest secret with the largest tags.
 const bodyLimitBytes = 1_048_576;
+// Far above the backup of 500 versions, which is the most that the service backs up.
+const restoreLimitBytes = 128 * 1_048_576;
 
 const newestApiVersion = '2026-04-01';
 const apiVersions = new Set([
@@ -109,7 +111,7 @@ function readCall(c: Context<VaultEnv>, record: CallRecord, operation: Operation
     name: name ?? '',
     version,
     url,
-    body: () => readBody(c),
+    body: () => readBody(c, operation === 'restoreSecret' ? restoreLimitBytes : bodyLimitBytes),
     concerns: (secret, id) => {
       record.secret = secret;
       record.version = id;
@@ -117,13 +119,32 @@ function readCall(c: Context<VaultEnv>, record: CallRecord, operation: Operation
   };
 }
 
-async function readBody(c: Context<VaultEnv>): Promise<string> {
+async function readBody(c: Context<VaultEnv>, limitBytes: number): Promise<string> {
   const size = c.req.header('content-length');
-  if (size === undefined) throw refuse(411, 'LengthRequired', 'The request needs a Content-Length.');
-  if (Number(size) > bodyLimitBytes)
-    throw refuse(413, 'RequestEntityTooLarge', 'The request body is too large.');
-  return c.req.text();
+  const chunked = c.req.header('transfer-encoding') !== undefined;
+  if (size === undefined && !chunked)
+    throw refuse(411, 'LengthRequired', 'The request must be chunked or have a Content-Length.');
+  if (Number(size ?? 0) > limitBytes) throw tooLarge();
+  try {
+    return chunked ? await readChunks(c.env.incoming, limitBytes) : await c.req.text();
+  } catch (cause) {
+    if (c.env.incoming.complete || cause instanceof EmulatorError) throw cause;
+    throw refuse(400, 'BadRequest', 'The request body ended too soon.'); // and nobody is there to read it
+  }
 }
+
+async function readChunks(incoming: AsyncIterable<Buffer>, limitBytes: number): Promise<string> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of incoming) {
+    bytes += chunk.length;
+    if (bytes > limitBytes) throw tooLarge();
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+const tooLarge = (): EmulatorError => refuse(413, 'RequestEntityTooLarge', 'The request body is too large.');
 
 const faultCodes: Readonly<Record<number, readonly [code: string, message: string]>> = {
   401: ['Unauthorized', 'The token was refused by an injected fault.'],

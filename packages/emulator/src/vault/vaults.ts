@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { ChangeLog } from '../change-log.ts';
+import { EmulatorError } from '../emulator-error.ts';
 import type { EventGrid } from '../events/event-grid.ts';
 import { derivedId, type Directory } from '../identity/directory.ts';
 import type { Site } from '../network/sites.ts';
@@ -83,12 +84,18 @@ export function openVaults(
 }
 
 /** Secrets of the configuration that the vault doesn't have. They keep to the limits that a client has to keep to. */
-function seed(store: SecretStore, { secrets }: VaultSettings): void {
+function seed(store: SecretStore, { name: vault, secrets }: VaultSettings): void {
   const wanted = secrets.filter(({ name }) => !store.has(name));
   for (const { name, value, contentType, tags, enabled, notBefore, expires } of wanted) {
     const attributes = { enabled, nbf: epochSeconds(notBefore), exp: epochSeconds(expires) };
-    const body = readSetBody(JSON.stringify({ value, contentType, tags, attributes }));
-    store.set(name, body.value, body.properties);
+    try {
+      const body = readSetBody(JSON.stringify({ value, contentType, tags, attributes }));
+      store.set(name, body.value, body.properties);
+    } catch (cause) {
+      if (!(cause instanceof EmulatorError) || cause.refusal === undefined) throw cause;
+      const message = `The secret ${name} of the vault ${vault} can't be set: ${cause.message}`;
+      throw new EmulatorError('REQUEST_REFUSED', message, { cause, refusal: cause.refusal });
+    }
   }
 }
 
