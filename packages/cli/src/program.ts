@@ -1,5 +1,5 @@
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander';
-import type { EmulatorCommandOptions } from './commands/emulator.ts';
+import type { EmulatorCommandOptions, InterruptSignal } from './commands/emulator.ts';
 import { exitCodeFor, exitCodes } from './exit-codes.ts';
 import { explain } from './output.ts';
 import { progressKinds, type ProgressKind } from './progress.ts';
@@ -9,17 +9,17 @@ process.noDeprecation = true; // those of libraries are no news to whoever rotat
 // A command loads its own parts when it runs: the local vault is up before the rotator's parts would be read.
 const output = { out: process.stdout, err: process.stderr };
 
-/** Resolves at the first Ctrl-C, SIGTERM, or when the terminal is closed; a second one ends the process at once. */
-const interrupted = new Promise<void>((resolve) => {
+/** Resolves at the first Ctrl-C, SIGTERM or when the terminal is closed, with which it was; a second one ends the process at once. */
+const interrupted = new Promise<InterruptSignal>((resolve) => {
   let times = 0;
-  const interrupt = () => {
+  const interrupt = (signal: InterruptSignal) => {
     times += 1;
     if (times > 1) process.exit(exitCodes.interrupted.code);
-    resolve();
+    resolve(signal);
   };
-  process.on('SIGINT', interrupt);
-  process.on('SIGTERM', interrupt);
-  process.on('SIGHUP', interrupt);
+  process.on('SIGINT', () => interrupt('SIGINT'));
+  process.on('SIGTERM', () => interrupt('SIGTERM'));
+  process.on('SIGHUP', () => interrupt('SIGHUP'));
 });
 
 const program = new Command('keyturn')
@@ -87,8 +87,8 @@ program
 
 function toPort(text: string): number {
   const port = Number(text);
-  if (!Number.isInteger(port) || port < 0 || port > 65_535)
-    throw new InvalidArgumentError('A port is 0 to 65535.');
+  if (!Number.isInteger(port) || port < 0 || port > 65_532)
+    throw new InvalidArgumentError('The first of four ports is 0 to 65532.');
   return port;
 }
 

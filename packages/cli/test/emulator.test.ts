@@ -137,12 +137,68 @@ describe('keyturn emulator', () => {
     });
   });
 
+  it('says how to run a command that may not be executed', async () => {
+    const file = join(folder, 'app.mjs');
+    await writeFile(file, '');
+    const { code, err } = await ended(start([main, 'emulator', '--exec', file]));
+    expect(code).toBe(2);
+    expect(err).toContain(`hint: It may not be executed. Name the program that runs it: node ${file}.`);
+  });
+
+  it('keeps from the command what would lead it to another credential or another proxy', async () => {
+    const file = await configure(shop);
+    const command = [process.execPath, '--input-type=module', '-e', application];
+    const { code, out, err } = await ended(
+      start([main, 'emulator', '--config', file, '--exec', ...command], {
+        ...process.env,
+        AZURE_TENANT_ID: '22222222-1111-1111-1111-111111111111',
+        AZURE_CLIENT_ID: '22222222-1111-1111-1111-111111111111',
+        AZURE_CLIENT_SECRET: 'hunter2',
+        AZURE_TOKEN_CREDENTIALS: 'dev',
+        https_proxy: 'http://127.0.0.1:1',
+      }),
+    );
+    expect({ code, out }).toEqual({ code: 0, out: 'hello\n' });
+    expect(err).toMatch(/the command is not given .*AZURE_CLIENT_SECRET/);
+    expect(err).not.toContain('hunter2');
+  });
+
+  it('leaves the client id of an identity that there is to the command', async () => {
+    const clientId = '11111111-1111-1111-1111-111111111111';
+    const file = await configure(
+      `${shop}identities: [{ name: a, systemAssigned: true, clientId: ${clientId} }]`,
+    );
+    const command = [process.execPath, '-p', 'process.env.AZURE_CLIENT_ID'];
+    const emulator = start([main, 'emulator', '--config', file, '--exec', ...command], {
+      ...process.env,
+      AZURE_CLIENT_ID: clientId,
+    });
+    expect((await ended(emulator)).out).toBe(`${clientId}\n`);
+  });
+
+  it('lets the command clean up at an interrupt', async () => {
+    const code = `
+      process.on('SIGINT', () => setTimeout(() => { console.log('clean'); process.exit(0); }, 200));
+      setInterval(() => {}, 1000);
+      console.log('up');
+    `;
+    const emulator = start([main, 'emulator', '--exec', process.execPath, '-e', code]);
+    let out = '';
+    emulator.stdout?.on('data', (chunk: Buffer) => {
+      out += chunk.toString();
+      if (out === 'up\n') emulator.kill('SIGINT');
+    });
+    expect(await once(emulator, 'close')).toEqual([0, null]);
+    expect(out).toBe('up\nclean\n');
+  });
+
   it('says where it listens as one JSON object and ends at an interrupt', async () => {
     const emulator = start([main, 'emulator', '--json']);
     const [line = ''] = await firstLines(emulator, 1);
     const addresses = JSON.parse(line) as Record<string, string>;
     expect(Object.keys(addresses)).toEqual([
       'vaultUrl',
+      'directUrl',
       'identityEndpoint',
       'identityHeader',
       'imdsUrl',
@@ -179,6 +235,26 @@ describe('keyturn emulator', () => {
       /emulator\.yaml:3: identities\.0\.roles\.0\.role: .*Key Vault Reader/,
     ],
     [
+      'an identity that is there twice',
+      'identities:\n  - name: a\n  - name: a\n',
+      /emulator\.yaml:3: identities\.1\.name: There is another a\./,
+    ],
+    [
+      'a scope that is nothing here',
+      'vaults: [{ name: shop }]\nidentities:\n  - name: a\n    roles: [{ role: Key Vault Reader, scope: shpo/a }]\n',
+      /emulator\.yaml:4: identities\.0\.roles\.0\.scope: There is no shpo, but shop\./,
+    ],
+    [
+      'events of a vault that is not there',
+      'subscriptions: [{ endpoint: "http://127.0.0.1:1/", vault: shop }]\n',
+      /emulator\.yaml:1: subscriptions\.0\.vault: There is no vault shop, but local\./,
+    ],
+    [
+      'a star that YAML takes for an alias',
+      'vaults:\n  - name: *shop\n',
+      /emulator\.yaml:2: is not YAML: there is no anchor for \*shop\.\n {2}hint: .*quotation marks/,
+    ],
+    [
       'a date that is none',
       'vaults: [{ name: shop, secrets: [{ name: a, value: hunter2, expires: soon }] }]\n',
       /emulator\.yaml:1: .*must be a date/,
@@ -191,7 +267,8 @@ describe('keyturn emulator', () => {
   });
 
   it.each([
-    ['a port that can’t be', ['--port', 'many'], 2, /A port is 0 to 65535/],
+    ['a port that can’t be', ['--port', 'many'], 2, /ports is 0 to 65532/],
+    ['a port too near the last one', ['--port', '65533'], 2, /ports is 0 to 65532/],
     ['an empty command', ['--exec', ''], 2, /--exec and a command go together/],
     ['a command without --exec', ['node', 'app.js'], 2, /--exec and a command go together/],
     ['a data folder that is a file', ['--data', main], 11, /data folder|can't be/],

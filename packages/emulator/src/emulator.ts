@@ -146,6 +146,11 @@ async function start(options: CheckedOptions, undo: Undo, close: () => Promise<v
 
   const directory = openDirectory(log);
   for (const identity of options.identities) directory.configure(identity);
+  // One of this start's: those that a data folder keeps from former starts act when they are asked for.
+  const [firstIdentity] = options.identities;
+  const defaultName = (options.identities.find(({ systemAssigned }) => systemAssigned) ?? firstIdentity)
+    ?.name;
+  if (defaultName === undefined) throw new Error('The options have an identity.');
   const tokens = await createTokens({ signingKey: keys.signingKey, tenantId, now: realNow });
   const federation = await createFederation({ signingKey: keys.signingKey, now: realNow });
   const applications = openApplications({ log, settings: options.applications, now: clock.now });
@@ -173,7 +178,7 @@ async function start(options: CheckedOptions, undo: Undo, close: () => Promise<v
   });
   undo.push(() => events.close());
   identityApp.mount('/events', events.fetch);
-  identityApp.route('/', createManagedIdentity({ tokens, directory, headerOf }));
+  identityApp.route('/', createManagedIdentity({ tokens, directory, headerOf, defaultName }));
   identityApp.mount('/', entra.fetch); // with its own way to answer errors
 
   const faults = createFaults();
@@ -241,9 +246,7 @@ async function start(options: CheckedOptions, undo: Undo, close: () => Promise<v
     folder,
   });
   const identities = createIdentities(directory, accessOf);
-  const [firstIdentity] = identities.list();
-  const defaultIdentity = identities.list().find(({ systemAssigned }) => systemAssigned) ?? firstIdentity;
-  if (defaultIdentity === undefined) throw new Error('The options have an identity.');
+  const defaultIdentity = identities.get(defaultName);
 
   const addresses = {
     vaultUrl: vaultUrlOf(options.vaults[0]?.name ?? ''),

@@ -108,15 +108,10 @@ const application = z.strictObject({
   objectId: uuid.exactOptional(),
 });
 
-/** The keys that the library and the configuration file share. */
-export const settingsSchema = z.strictObject({
+const settingsShape = z.strictObject({
   vaults: z
     .array(vault)
     .min(1)
-    .refine(
-      (all) => new Set(all.map(({ name }) => name)).size === all.length,
-      'Two vaults have the same name',
-    )
     .default([{ name: 'local', secrets: [] }]),
   identities: z
     .array(identity)
@@ -167,10 +162,43 @@ export const settingsSchema = z.strictObject({
     .describe('How long after a set the check for a near expiry comes; up to 15 minutes on Azure.'),
 });
 
+/** The keys that the library and the configuration file share. */
+export const settingsSchema = settingsShape.superRefine((settings, context) => {
+  const refuse = (path: (string | number)[], message: string): void =>
+    context.addIssue({ code: 'custom', path, message });
+  for (const part of ['vaults', 'identities', 'storageAccounts', 'applications'] as const) {
+    const names = settings[part].map(({ name }) => name);
+    names.forEach((name, index) => {
+      if (names.indexOf(name) < index) refuse([part, index, 'name'], `There is another ${name}`);
+    });
+  }
+  const vaultNames = settings.vaults.map(({ name }) => name);
+  settings.subscriptions.forEach(({ vault: of }, index) => {
+    if (of !== undefined && !vaultNames.includes(of))
+      refuse(['subscriptions', index, 'vault'], `There is no vault ${of}, but ${vaultNames.join(', ')}`);
+  });
+  const resources = [settings.vaults, settings.storageAccounts, settings.applications].flatMap((part) =>
+    part.map(({ name }) => name.toLowerCase()),
+  );
+  settings.identities.forEach(({ roles }, index) =>
+    roles.forEach(({ scope }, at) => {
+      const [resource = ''] = scope?.split('/') ?? [];
+      if (scope !== undefined && !resources.includes(resource))
+        refuse(
+          ['identities', index, 'roles', at, 'scope'],
+          `There is no ${resource}, but ${resources.join(', ')}`,
+        );
+    }),
+  );
+});
+
+// It is the first of four.
+const highestPort = 65_532;
+
 const aFunction = <T>() => z.custom<T>((value) => typeof value === 'function', 'Expected a function');
 
-const optionsSchema = settingsSchema.extend({
-  port: z.int().min(0).max(65_535).default(0),
+const optionsSchema = settingsSchema.safeExtend({
+  port: z.int().min(0).max(highestPort).default(0),
   // Children that work in another folder are told of files in it.
   dataFolder: z
     .string()
@@ -188,7 +216,7 @@ export type CheckedSettings = z.output<typeof settingsSchema>;
 export type EmulatorSettings = z.input<typeof settingsSchema>;
 
 export interface EmulatorOptions extends EmulatorSettings {
-  /** TLS port on 127.0.0.1; 0, the default, takes a free one. */
+  /** TLS port on 127.0.0.1, up to 65532 as the next three are taken, too; 0, the default, takes free ones. */
   readonly port?: number;
   /**
    * Keeps everything there across restarts and crashes: secrets with their values, keys, identities,

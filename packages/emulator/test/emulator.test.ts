@@ -5,6 +5,7 @@ import { existsSync } from 'node:fs';
 import { get as httpGet, request, type IncomingMessage } from 'node:http';
 import { get as httpsGet } from 'node:https';
 import { connect } from 'node:net';
+import { checkServerIdentity as tlsCheck, type PeerCertificate } from 'node:tls';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { SecretClient } from '@azure/keyvault-secrets';
@@ -115,13 +116,14 @@ describe('certificates', () => {
     expect(new Date(ca.validTo).getTime()).toBeGreaterThan(Date.now() + 9 * 365 * 86_400_000);
   });
 
-  test.each(['localhost', '127.0.0.1'])(
+  test.each(['localhost', '127.0.0.1', 'local.vault.localhost'])(
     'a client that trusts the CA reaches the vault as %s',
     async (host) => {
       await using vault = await startEmulator();
-      const url = vault.directUrl.replace('localhost', host);
+      const url = vault.directUrl.replace('localhost', '127.0.0.1');
       const status = await new Promise((resolve, reject) => {
-        httpsGet(url, { ca: vault.ca, agent: false }, (answer) => {
+        const checkServerIdentity = (_: string, certificate: PeerCertificate) => tlsCheck(host, certificate);
+        httpsGet(url, { ca: vault.ca, agent: false, headers: { host }, checkServerIdentity }, (answer) => {
           answer.resume();
           resolve(answer.statusCode);
         }).on('error', reject);

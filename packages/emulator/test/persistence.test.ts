@@ -81,6 +81,21 @@ test('roles of a configured identity stay as they were changed, until its config
   await expect(read(emulator)).rejects.toMatchObject({ statusCode: 403 });
 });
 
+test('the default identity is one of this start, not one that is kept from a former start', async () => {
+  await restart();
+  await vault?.close();
+  const reader = { name: 'reader', systemAssigned: true };
+  vault = await startEmulator({ dataFolder, identities: [reader] });
+  expect(vault.environment['IDENTITY_HEADER']).toBe(
+    vault.identities.get('reader').environment['IDENTITY_HEADER'],
+  );
+  const resource = 'api-version=2018-02-01&resource=https://vault.azure.net';
+  const answer = await fetch(`${vault.imdsUrl}metadata/identity/oauth2/token?${resource}`, {
+    headers: { Metadata: 'true' },
+  });
+  expect(await answer.json()).toMatchObject({ client_id: vault.identities.get('reader').clientId });
+});
+
 test('an initial secret is set once, and not again over what came later', async () => {
   const { client } = await restart();
   await client.setSecret('seed', 'second');
@@ -143,7 +158,7 @@ test('a vault that isn’t configured for once keeps its secrets for the next ti
 test('two vaults of one name are refused', async () => {
   await expect(
     startEmulator({ dataFolder, vaults: [{ name: 'orders' }, { name: 'Orders' }] }),
-  ).rejects.toMatchObject({ code: 'OPTIONS_INVALID', message: expect.stringContaining('same name') });
+  ).rejects.toMatchObject({ code: 'OPTIONS_INVALID', message: expect.stringContaining('There is another') });
 });
 
 test('files are named in full, for children that work in another folder', async () => {

@@ -24,7 +24,7 @@ export interface DemoOptions {
 export async function demoCommand(
   options: DemoOptions,
   { out, err }: Output,
-  interrupted: Promise<void>,
+  interrupted: Promise<unknown>,
   inspect?: (stage: Stage) => Promise<void>,
 ): Promise<number> {
   const report = resolve(options.report);

@@ -24,7 +24,7 @@ export async function rotateCommand(
   secret: string,
   options: RotateOptions,
   { out, err }: Output,
-  interrupted: Promise<void>,
+  interrupted: Promise<unknown>,
 ): Promise<number> {
   const config = await loadFile(options.config, configurationFile);
   const progress = openProgress(options.progress, err);

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { LineCounter, parseDocument, type Document } from 'yaml';
+import { LineCounter, parseDocument, visit, type Document } from 'yaml';
 import type { z } from 'zod';
 import { CliError } from '../cli-error.ts';
 
@@ -23,13 +23,20 @@ export async function loadFile<T>(file: string, kind: FileKind<T>): Promise<T> {
 export function parseFile<T>(text: string, file: string, { schema, keys }: FileKind<T>): T {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines });
+  const notYaml = (offset: number, what: string, hint = 'Mend that line.') =>
+    new CliError('CONFIG', `${file}:${lines.linePos(offset).line}: is not YAML: ${what}.`, { hint });
   const broken = document.errors[0];
-  if (broken) {
-    const { line } = lines.linePos(broken.pos[0]);
-    throw new CliError('CONFIG', `${file}:${line}: is not YAML: ${broken.message.split('\n')[0]}`, {
-      hint: 'Mend that line.',
-    });
-  }
+  if (broken) throw notYaml(broken.pos[0], broken.message.replace(/ at line \d+, column \d+:[^]*$/, ''));
+  visit(document, {
+    Alias(_key, alias) {
+      if (alias.resolve(document) === undefined)
+        throw notYaml(
+          alias.range?.[0] ?? 0,
+          `there is no anchor for *${alias.source}`,
+          'Put a text that begins with * between quotation marks.',
+        );
+    },
+  });
   const checked = schema.safeParse(document.toJS() ?? {});
   if (checked.success) return checked.data;
   const problems = checked.error.issues.flatMap((issue) =>

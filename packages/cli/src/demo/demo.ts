@@ -21,7 +21,7 @@ export interface DemoResult {
 /** Sets the three ways side by side under the same load, rotates all at one moment, and watches. */
 export async function runDemo(options: {
   watch: (course: Course) => void;
-  interrupted: Promise<void>;
+  interrupted: Promise<unknown>;
   /** Called before the servers are ended, for whoever wants to look behind the scenes. */
   inspect?: ((stage: Stage) => Promise<void>) | undefined;
 }): Promise<DemoResult | 'interrupted'> {

@@ -31,6 +31,8 @@ export function createManagedIdentity(options: {
   readonly directory: Directory;
   /** Tells which process asks: each identity has a value of its own. */
   readonly headerOf: (name: string) => string;
+  /** Who the machine is when several identities are assigned by the system. */
+  readonly defaultName?: string;
 }): Hono {
   const { tokens, directory } = options;
   const app = new Hono();
@@ -95,7 +97,11 @@ export function createManagedIdentity(options: {
   );
   app.route(
     '/',
-    metadataService(() => directory.find(({ systemAssigned }) => systemAssigned)),
+    metadataService(
+      () =>
+        directory.find(({ name, systemAssigned }) => systemAssigned && name === options.defaultName) ??
+        directory.find(({ systemAssigned }) => systemAssigned),
+    ),
   );
   return app;
 }

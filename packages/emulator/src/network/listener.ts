@@ -23,7 +23,7 @@ export async function listen(server: Server, port: number): Promise<Listener> {
   } catch (cause) {
     throw new EmulatorError(
       'LISTEN_FAILED',
-      `Port ${port} on 127.0.0.1 could not be opened. Choose another one, or 0 for a free one.`,
+      `Port ${port} on 127.0.0.1 could not be opened (${(cause as NodeJS.ErrnoException).code}). Choose another one, or 0 for a free one.`,
       { cause },
     );
   }
