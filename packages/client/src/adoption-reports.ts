@@ -28,6 +28,7 @@ export function openAdoptionReports(at: {
   readonly clock: Clock;
   readonly random: () => number;
   readonly report: () => readonly SecretAdoption[];
+  readonly isInUse: () => boolean;
   readonly failed: (failure: { readonly cause: unknown; readonly retryInMs: number }) => void;
 }): AdoptionReports {
   const { consumer, instance, clock, random } = at;
@@ -97,7 +98,9 @@ export function openAdoptionReports(at: {
       const impatience = setTimeout(() => stop.abort(), goodbyeTimeoutMs);
       await sending;
       clearTimeout(impatience);
-      await post({ secrets: at.report(), leaving: true }, AbortSignal.timeout(goodbyeTimeoutMs)).catch(
+      // A pool that was not ended lives on with its credential: then no goodbye, and the lease has to run out.
+      const goodbye = at.isInUse() ? {} : { leaving: true };
+      await post({ secrets: at.report(), ...goodbye }, AbortSignal.timeout(goodbyeTimeoutMs)).catch(
         () => {}, // the rotator notices the silence
       );
     },

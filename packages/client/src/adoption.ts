@@ -10,6 +10,8 @@ export interface SecretAdoption {
   readonly held: readonly string[];
   /** The last fresh login with `version`, ISO 8601; absent if there was none yet. */
   readonly authenticatedAt?: string;
+  /** The same of those that are held, by version. */
+  readonly heldAuthenticatedAt: Readonly<Record<string, string>>;
   /** Refusals seen, by version. */
   readonly refused: Readonly<Record<string, number>>;
 }
@@ -28,6 +30,8 @@ export interface Adoption {
   authenticated(secret: string, version: string): void;
   refused(secret: string, version: string): void;
   readonly report: () => readonly SecretAdoption[];
+  /** Whether a pool or a use is still open. */
+  readonly isInUse: () => boolean;
 }
 
 interface Account {
@@ -110,6 +114,7 @@ export function openAdoption(at: {
       rememberVersion(refused, version, (refused.get(version) ?? 0) + 1);
       changed();
     },
+    isInUse: () => [...accounts.values()].some(({ uses, holds }) => uses.size > 0 || holds.size > 0),
     report() {
       return [...at.current()].map(([secret, current]) => adoptionOf(secret, current, accountOf(secret)));
     },
@@ -121,12 +126,14 @@ function adoptionOf(secret: string, current: string, account: Account): SecretAd
   account.reported = version;
   const open = new Set([...account.uses.keys(), ...[...account.holds].map((hold) => hold.version)]);
   open.delete(version);
-  const authenticatedAt = account.authenticatedAt.get(version);
+  const times = [...account.authenticatedAt].map(([one, ms]) => [one, new Date(ms).toISOString()] as const);
+  const authenticatedAt = times.find(([one]) => one === version)?.[1];
   return {
     secret,
     version,
     held: [...open],
-    ...(authenticatedAt === undefined ? {} : { authenticatedAt: new Date(authenticatedAt).toISOString() }),
+    ...(authenticatedAt === undefined ? {} : { authenticatedAt }),
+    heldAuthenticatedAt: Object.fromEntries(times.filter(([one]) => open.has(one))),
     refused: Object.fromEntries(account.refused),
   };
 }

@@ -27,7 +27,10 @@ export function openAnnouncementStream(at: {
   readonly clock: Clock;
   readonly random: () => number;
   readonly announced: (announcement: Announcement) => void;
+  /** The rotator will announce every new version of these secrets for as long as it is connected. */
+  readonly watches: (secrets: readonly string[]) => void;
   readonly connected: () => void;
+  /** The connection is lost, or there is none; it is tried again. */
   readonly failed: (failure: { readonly cause: unknown; readonly retryInMs: number }) => void;
 }): { close(): void } {
   const { clock, random } = at;
@@ -72,8 +75,12 @@ export function openAnnouncementStream(at: {
 
   function receive({ id, event, data }: ServerSentEvent): void {
     lastEventId = id ?? lastEventId;
-    const announcement = event === 'announcement' ? toAnnouncement(data) : undefined;
+    // A newer rotator may say more than this client knows; what it can't read it leaves to the TTL.
+    const told = fields(data);
+    const announcement = event === 'announcement' ? toAnnouncement(told) : undefined;
     if (announcement) at.announced(announcement);
+    if (event === 'watched' && Array.isArray(told['secrets']))
+      at.watches(told['secrets'].filter((secret) => typeof secret === 'string'));
   }
 
   void listen();
@@ -110,15 +117,19 @@ async function openStream(
   });
 }
 
-/** A newer rotator may say more than this client knows; what it can't read it leaves to the TTL. */
-function toAnnouncement(data: string): Announcement | undefined {
-  let parsed: unknown;
+function fields(data: string): Readonly<Record<string, unknown>> {
   try {
-    parsed = JSON.parse(data);
+    return (JSON.parse(data) ?? {}) as Record<string, unknown>;
   } catch {
-    return undefined;
+    return {};
   }
-  const { secret, version, spreadMs } = (parsed ?? {}) as Record<string, unknown>;
+}
+
+function toAnnouncement({
+  secret,
+  version,
+  spreadMs,
+}: Readonly<Record<string, unknown>>): Announcement | undefined {
   if (typeof secret !== 'string' || typeof version !== 'string') return undefined;
   return {
     secret,

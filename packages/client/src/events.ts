@@ -10,11 +10,16 @@ export interface SecretsEvents {
   };
   /** A source said no to this version. */
   readonly refused: { readonly name: string; readonly version: string };
-  /** The last good value is older than its TTL because the vault fails; said once per outage. */
+  /**
+   * The last good value is older than its TTL because the vault fails, or it was disabled or deleted there; said once
+   * per outage.
+   */
   readonly stale: {
     readonly name: string;
     readonly version: string;
     readonly ageMs: number;
+    /** Until it is not served any more, see `staleIfErrorMs`. */
+    readonly endsInMs: number;
     readonly error: SecretsError;
   };
   /** The vault (then `name` says for which secret) or the rotator could not be reached; it is tried again. */

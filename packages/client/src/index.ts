@@ -1,10 +1,14 @@
 export { openSecrets } from './secrets.ts';
 export type { SecretHandle } from './handle.ts';
 export type { Hold, Secrets, SecretsOptions } from './secrets.ts';
+export type { SecretsHealth } from './health.ts';
+export type { SecretHealth } from './live-secret.ts';
 export type { RotatorOptions } from './rotator-channel.ts';
 export type { SecretsEvents, SecretsListener } from './events.ts';
 export { SecretsError, type SecretsErrorCode } from './secrets-error.ts';
+export { follow, type Adapter, type Following, type Told } from './follow.ts';
 export { isRefusal } from './refusal.ts';
 export type { Secret } from './secret.ts';
+export type { StandardSchema } from './standard-schema.ts';
 export type { SecretVault } from './vault.ts';
 export type { Clock } from './clock.ts';

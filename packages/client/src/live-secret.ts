@@ -1,5 +1,6 @@
 import { backoffMs } from './backoff.ts';
 import { cancelNothing, type Clock } from './clock.ts';
+import { LatestSecret } from './handle.ts';
 import { rememberVersion } from './recent-versions.ts';
 import { Secret } from './secret.ts';
 import { SecretsError } from './secrets-error.ts';
@@ -12,15 +13,26 @@ import type { Reading } from './vault.ts';
  *   before it: that one is aborted and its answer, however late, is dropped.
  * - Version ids have no order, so reads are numbered as they start, and whoever must see what the vault held
  *   at some instant waits for a read with a higher number than any that had started by then.
- * - `current` is the last good value. Failures never take it away, and a refused version never replaces
- *   one that was not refused.
+ * - `current` is the last good value. A refused version never replaces one that was not refused, and a vault that
+ *   fails takes it away only after `staleIfErrorMs`.
+ * - While a rotator watches the secret, the vault is asked every `safetyTtlMs` instead of every `ttlMs`, as soon as
+ *   a read that began under its watch has succeeded: what changed before the watch may not have been announced.
  */
 export interface LiveSecret {
   readonly name: string;
-  /** Holds the last good value; undefined before the first load. A plain property, for the hot path. */
-  readonly latest: { readonly current: Secret | undefined };
+  /** For the hot path. */
+  readonly handle: LatestSecret;
+  /** The last good value, unless there is none that may still be served. */
+  readonly current: () => Secret | undefined;
+  /** The last good value, even where it is too old to be served: connections may live by it. */
+  readonly known: () => Secret | undefined;
+  /** Why there is no current value. */
+  missing(): SecretsError;
+  health(): SecretHealth;
   /** `current`, or the outcome of the first load. While the vault fails it rejects at once with that failure. */
   load(): Promise<Secret>;
+  /** Whether the rotator will announce every new version from now on. */
+  watched(isWatched: boolean): void;
   /** The rotator says that `version` is current: read it after a random part of `spreadMs`. */
   announced(version: string, spreadMs: number): void;
   /** A source said no to `version`. Resolves with the newest value known after a read past the cache; never rejects. */
@@ -32,6 +44,8 @@ export interface LiveSecretOptions {
   readonly name: string;
   readonly ttlMs: number;
   readonly vaultTimeoutMs: number;
+  readonly staleIfErrorMs: number;
+  readonly safetyTtlMs: number;
   readonly clock: Clock;
   /** 0 <= x < 1 */
   readonly random: () => number;
@@ -39,7 +53,31 @@ export interface LiveSecretOptions {
   readonly read: (abortSignal: AbortSignal) => Promise<Reading>;
   readonly changed: (secret: Secret, previous: Secret | undefined) => void;
   readonly failed: (failure: { readonly error: SecretsError; readonly retryInMs: number }) => void;
-  readonly stale: (stale: { readonly ageMs: number; readonly error: SecretsError }) => void;
+  readonly stale: (stale: Staleness) => void;
+}
+
+export interface Staleness {
+  /** Since the vault last confirmed the value. */
+  readonly ageMs: number;
+  /** Until it is not served any more. */
+  readonly endsInMs: number;
+  readonly error: SecretsError;
+}
+
+/** How a secret is, at one moment. */
+export interface SecretHealth {
+  readonly name: string;
+  /**
+   * - `loading`: nothing was read yet
+   * - `fresh`: the last read succeeded
+   * - `stale`: the last good value is served, since the vault fails
+   * - `missing`: there is none to serve; `error` says why
+   */
+  readonly state: 'loading' | 'fresh' | 'stale' | 'missing';
+  readonly version: string | undefined;
+  /** Since the vault last confirmed the value, milliseconds. */
+  readonly ageMs: number | undefined;
+  readonly error: SecretsError | undefined;
 }
 
 /** How often a version that was announced but is not in the vault yet is looked for, besides the TTL. */
@@ -47,21 +85,31 @@ const chasesAtMost = 5;
 
 export function openLiveSecret(options: LiveSecretOptions): LiveSecret {
   const { name, ttlMs, vaultTimeoutMs, clock, random } = options;
-  const latest: { current: Secret | undefined } = { current: undefined };
-  let loaded: Promise<Secret> | undefined; // resolved with `current`: a warm load makes nothing new
+  const handle = new LatestSecret(name, { load, missing });
+  let current: Secret | undefined;
+  let known: Secret | undefined;
   let readAt = 0;
   let started = 0;
   let inFlight: { readonly number: number; abort(): void } | undefined;
   let waiters: Waiter[] = [];
   let wanted: { readonly version: string; readonly fromRead: number; chases: number } | undefined;
   let failure:
-    | { readonly error: SecretsError; readonly times: number; readonly notBefore: number }
+    | {
+        readonly error: SecretsError;
+        readonly times: number;
+        readonly notBefore: number;
+        /** When the outage began. */
+        readonly since: number;
+      }
     | undefined;
   let saidStale = false;
+  let watchedFromRead = Infinity; // none that began earlier counts
+  let isStretched = false;
   let closed = false;
   const past = new Map<string, true>(); // versions that a newer one replaced here
   const refusals = new Map<string, Refusal>();
   let cancelTimer = cancelNothing;
+  let cancelLapse = cancelNothing;
 
   function startRead(): void {
     inFlight?.abort();
@@ -89,18 +137,18 @@ export function openLiveSecret(options: LiveSecretOptions): LiveSecret {
   function settled(number: number, outcome: Reading | SecretsError): void {
     const error = outcome instanceof SecretsError ? outcome : undefined;
     const retryInMs = error ? noteFailure(error) : 0;
-    const previous = latest.current;
+    const previous = current;
     const changed = outcome instanceof SecretsError ? false : accept(outcome);
     scheduleAfter(number, retryInMs);
 
     const done = waiters.filter((waiter) => waiter.fromRead <= number);
     waiters = waiters.filter((waiter) => waiter.fromRead > number);
     for (const waiter of done) {
-      if (error) waiter.reject(error);
-      else if (latest.current) waiter.resolve(latest.current);
+      if (error) waiter.reject(current ? error : why(error));
+      else if (current) waiter.resolve(current);
     }
     // Last, because a listener may call back into this secret.
-    if (changed && latest.current) options.changed(latest.current, previous);
+    if (changed && current) options.changed(current, previous);
     if (error) tellFailure(error, retryInMs);
   }
 
@@ -108,33 +156,58 @@ export function openLiveSecret(options: LiveSecretOptions): LiveSecret {
     failure = undefined;
     saidStale = false;
     readAt = clock.now();
+    cancelLapse();
     const { version } = reading;
-    if (latest.current?.version === version) return false;
-    if (latest.current && refusals.has(version) && !refusals.has(latest.current.version)) return false;
-    if (latest.current) rememberVersion(past, latest.current.version, true);
-    past.delete(version);
-    latest.current = new Secret({ name, ...reading });
-    loaded = Promise.resolve(latest.current);
-    return true;
+    const isNews = known?.version !== version && !isWorseThanKnown(version);
+    if (isNews) {
+      if (known) rememberVersion(past, known.version, true);
+      past.delete(version);
+      known = new Secret({ name, ...reading });
+    }
+    if (known && current !== known) serve(known);
+    return isNews;
+  }
+
+  function isWorseThanKnown(version: string): boolean {
+    return known !== undefined && refusals.has(version) && !refusals.has(known.version);
+  }
+
+  function serve(secret: Secret): void {
+    current = secret;
+    handle.serve(secret);
+  }
+
+  /** The vault has failed for so long that the value may be long out of date. */
+  function lapse(): void {
+    current = undefined;
+    handle.withdraw();
+  }
+
+  function why(error: SecretsError): SecretsError {
+    return known ? lapsedError(name, options.staleIfErrorMs, error) : error;
   }
 
   function noteFailure(error: SecretsError): number {
     const times = (failure?.times ?? 0) + 1;
     const retryInMs = Math.max(backoffMs({ attempt: times, random }), error.retryAfterMs ?? 0);
-    failure = { error, times, notBefore: clock.now() + (error.retryAfterMs ?? 0) };
+    const now = clock.now();
+    if (!failure) cancelLapse = clock.after(options.staleIfErrorMs, lapse);
+    failure = { error, times, notBefore: now + (error.retryAfterMs ?? 0), since: failure?.since ?? now };
     return retryInMs;
   }
 
   function tellFailure(error: SecretsError, retryInMs: number): void {
     options.failed({ error, retryInMs });
-    const ageMs = clock.now() - readAt;
-    if (!latest.current || saidStale || ageMs < ttlMs) return;
+    const now = clock.now();
+    const ageMs = now - readAt;
+    const isWithdrawn = error.code === 'VAULT_DISABLED' || error.code === 'VAULT_NO_SECRET';
+    if (!current || saidStale || (ageMs < ttlMs && !isWithdrawn)) return;
     saidStale = true;
-    options.stale({ ageMs, error });
+    options.stale({ ageMs, endsInMs: (failure?.since ?? now) + options.staleIfErrorMs - now, error });
   }
 
   function scheduleAfter(number: number, retryInMs: number): void {
-    if (wanted?.version === latest.current?.version) wanted = undefined;
+    if (wanted?.version === known?.version) wanted = undefined;
     if (wanted && number < wanted.fromRead) return; // its timer runs already
     if (failure) return schedule(retryInMs);
     if (wanted && wanted.chases < chasesAtMost) {
@@ -142,11 +215,14 @@ export function openLiveSecret(options: LiveSecretOptions): LiveSecret {
       return schedule(Math.min(ttlMs, backoffMs({ attempt: wanted.chases, random })));
     }
     wanted = undefined;
-    schedule(ttlMs * (0.9 + 0.1 * random()));
+    const isWatched = number >= watchedFromRead;
+    schedule((isWatched ? options.safetyTtlMs : ttlMs) * (0.9 + 0.1 * random()));
+    isStretched = isWatched;
   }
 
   function schedule(ms: number): void {
     cancelTimer();
+    isStretched = false;
     cancelTimer = clock.after(ms, () => {
       if (!inFlight || (wanted && inFlight.number < wanted.fromRead)) startRead();
     });
@@ -159,17 +235,42 @@ export function openLiveSecret(options: LiveSecretOptions): LiveSecret {
     return outcome;
   }
 
+  function load(): Promise<Secret> {
+    if (handle.loaded) return handle.loaded;
+    if (closed) return Promise.reject(closedError(name));
+    if (inFlight) return outcomeFrom(inFlight.number);
+    return failure ? Promise.reject(why(failure.error)) : outcomeFrom(started + 1);
+  }
+
+  function missing(): SecretsError {
+    return failure ? why(failure.error) : notLoaded(name);
+  }
+
   return {
     name,
-    latest,
-    load() {
-      if (loaded) return loaded;
-      if (closed) return Promise.reject(closedError(name));
-      if (inFlight) return outcomeFrom(inFlight.number);
-      return failure ? Promise.reject(failure.error) : outcomeFrom(started + 1);
+    handle,
+    current: () => current,
+    known: () => known,
+    missing,
+    load,
+    health() {
+      const state = current ? (failure ? 'stale' : 'fresh') : failure ? 'missing' : 'loading';
+      return {
+        name,
+        state,
+        version: known?.version,
+        ageMs: known && clock.now() - readAt,
+        error: failure && (current ? failure.error : why(failure.error)),
+      };
+    },
+    watched(isWatched) {
+      if (isWatched === watchedFromRead < Infinity) return;
+      watchedFromRead = isWatched ? started + 1 : Infinity;
+      // Anew from here, and each instance at a moment of its own: they all lost the rotator at once.
+      if (!isWatched && isStretched) schedule(ttlMs * random());
     },
     announced(version, spreadMs) {
-      if (closed || started === 0 || latest.current?.version === version || past.has(version)) return;
+      if (closed || started === 0 || known?.version === version || past.has(version)) return;
       if (wanted?.version === version) return;
       wanted = { version, fromRead: started + 1, chases: 0 };
       const untilRetryMs = (failure?.notBefore ?? 0) - clock.now();
@@ -178,21 +279,22 @@ export function openLiveSecret(options: LiveSecretOptions): LiveSecret {
     async refused(version) {
       const refusal = refusals.get(version) ?? { times: 0, notBefore: 0, fromRead: 0 };
       rememberVersion(refusals, version, refusal);
-      if (closed || latest.current?.version !== version) return latest.current;
+      if (closed || known?.version !== version) return current;
       // The first refusal of a version reads past the cache; whoever is refused meanwhile joins that read.
       const underWay = refusal.times > 0 && inFlight && inFlight.number >= refusal.fromRead;
       if (!underWay) {
         const now = clock.now();
-        if (now < refusal.notBefore || now < (failure?.notBefore ?? 0)) return latest.current;
+        if (now < refusal.notBefore || now < (failure?.notBefore ?? 0)) return current;
         refusal.times += 1;
         refusal.notBefore = now + backoffMs({ attempt: refusal.times, random });
         refusal.fromRead = started + 1;
       }
-      return outcomeFrom(refusal.fromRead).catch(() => latest.current);
+      return outcomeFrom(refusal.fromRead).catch(() => current);
     },
     close() {
       closed = true;
       cancelTimer();
+      cancelLapse();
       inFlight?.abort();
       for (const waiter of waiters.splice(0)) waiter.reject(closedError(name));
     },
@@ -216,6 +318,22 @@ function timedOut(name: string, vaultTimeoutMs: number): SecretsError {
   return new SecretsError(
     'VAULT_TIMEOUT',
     `Could not read the secret ${name}: no answer within ${vaultTimeoutMs} ms. Check the vault's URL, DNS and firewall.`,
+  );
+}
+
+function notLoaded(name: string): SecretsError {
+  return new SecretsError(
+    'NOT_LOADED',
+    `The secret ${name} is not loaded yet. Await its handle's \`ready\`, or \`secrets.ready\`, first.`,
+  );
+}
+
+function lapsedError(name: string, staleIfErrorMs: number, cause: SecretsError): SecretsError {
+  const hours = Math.round(staleIfErrorMs / 360_000) / 10;
+  return new SecretsError(
+    'VALUE_STALE',
+    `The secret ${name} could not be refreshed for ${hours} h, so its last value is not served any more. ${cause.message}`,
+    { cause, retryAfterMs: cause.retryAfterMs },
   );
 }
 

@@ -10,10 +10,15 @@ export interface RotatorOptions {
   readonly url: string;
   /** The application, as the rotator's configuration names it. */
   readonly consumer: string;
-  /** This process; no other running process of the consumer may have the same name. */
-  readonly instance: string;
+  /**
+   * This process or thread; no other that runs may have the same name. Default: host name, process id, thread id and
+   * a random part.
+   */
+  readonly instance?: string;
   /** The longest pause between two attempts to connect, milliseconds; default 5,000. */
   readonly reconnectMaxMs?: number;
+  /** How old a value may get while the rotator is connected and watches the secret, milliseconds; default 12 hours. */
+  readonly safetyTtlMs?: number;
   /** How often adoption is reported without a change, milliseconds; default 10,000. */
   readonly reportEveryMs?: number;
   /** Silence after which the connection counts as dead, milliseconds; default 45,000 (the rotator beats every 15 s). */
@@ -24,6 +29,7 @@ export interface RotatorOptions {
 export interface RotatorChannel {
   /** Something that is reported may have changed. */
   changed(): void;
+  readonly isConnected: () => boolean;
   /** Says goodbye. */
   close(): Promise<void>;
 }
@@ -34,13 +40,16 @@ export function openRotatorChannel(
     readonly clock: Clock;
     readonly random: () => number;
     readonly report: () => readonly SecretAdoption[];
+    readonly isInUse: () => boolean;
     readonly announced: (announcement: Announcement) => void;
+    /** The secrets of which every new version will be announced from now on; none when the connection is lost. */
+    readonly watches: (secrets: readonly string[]) => void;
     readonly unreachable: (failure: { readonly error: SecretsError; readonly retryInMs: number }) => void;
   },
 ): RotatorChannel {
   const {
     consumer,
-    instance,
+    instance = thisThread(),
     reconnectMaxMs = 5_000,
     reportEveryMs = 10_000,
     heartbeatTimeoutMs = 45_000,
@@ -48,7 +57,7 @@ export function openRotatorChannel(
   if (!URL.canParse(options.url) || !consumer || !instance) {
     throw new SecretsError(
       'OPTIONS_INVALID',
-      'The rotator needs a url such as http://keyturn.internal:7420, a consumer and an instance.',
+      'The rotator needs a url such as http://keyturn.internal:7420 and a consumer; an instance is a name, or left out.',
     );
   }
   const url = options.url.endsWith('/') ? options.url : `${options.url}/`; // it may have a path
@@ -62,24 +71,43 @@ export function openRotatorChannel(
     ...common,
     reportEveryMs,
     report: at.report,
+    isInUse: at.isInUse,
     retryMaxMs: reconnectMaxMs,
     failed: failed('Could not report adoption to the rotator'),
   });
+  const streamFailed = failed('No announcements from the rotator');
+  let isConnected = false;
   const stream = openAnnouncementStream({
     ...common,
     heartbeatTimeoutMs,
     reconnectMaxMs,
     announced: at.announced,
-    connected: () => reports.repeat(),
-    failed: failed('No announcements from the rotator'),
+    watches: at.watches,
+    connected() {
+      isConnected = true;
+      reports.repeat();
+    },
+    failed(failure) {
+      isConnected = false;
+      at.watches([]);
+      streamFailed(failure);
+    },
   });
   return {
     changed: () => reports.changed(),
+    isConnected: () => isConnected,
     async close() {
+      isConnected = false;
       stream.close();
       await reports.close();
     },
   };
+}
+
+function thisThread(): string {
+  const { hostname } = process.getBuiltinModule('node:os');
+  const { threadId } = process.getBuiltinModule('node:worker_threads');
+  return `${hostname()}-${process.pid}-${threadId}-${crypto.randomUUID().slice(0, 8)}`;
 }
 
 function unreachable(what: string, cause: unknown): SecretsError {

@@ -1,6 +1,9 @@
+import { SecretsError } from './secrets-error.ts';
+import { placeOf, type SchemaResult, type StandardSchema } from './standard-schema.ts';
+
 /**
  * One version of a secret. It prints as `[secret orders-db@1f3c…]` wherever it is printed; the text leaves it
- * through `reveal()` alone, so that one search finds every place where a value is used.
+ * through `reveal()`, `parse()` and `withBytes()` alone, so that a search finds every place where a value is used.
  *
  * @example
  * const secret = await secrets.get('stripe-key');
@@ -9,6 +12,7 @@
  */
 export class Secret {
   readonly #value: string;
+  #parsed: WeakMap<StandardSchema, unknown> | undefined;
   readonly name: string;
   /** The vault's id of this version, for example `1f3c8a…` (32 hex digits). Ids have no order. */
   readonly version: string;
@@ -27,6 +31,39 @@ export class Secret {
     return this.#value;
   }
 
+  /**
+   * The value through any Standard Schema: the fields if it is JSON, else the text. Done once per version and schema.
+   * Throws `VALUE_FORMAT`, which names the places that are wrong and never quotes them.
+   *
+   * @example
+   * const login = secret.parse(z.object({ username: z.string(), password: z.string() }));
+   */
+  parse<Output>(schema: StandardSchema<Output>): Output {
+    this.#parsed ??= new WeakMap();
+    if (!this.#parsed.has(schema)) this.#parsed.set(schema, this.#check(schema));
+    return this.#parsed.get(schema) as Output;
+  }
+
+  /**
+   * Lends the value as UTF-8, and overwrites that copy with zeros when `action` has settled. The vault's answer was a
+   * string before, which nobody can erase.
+   */
+  async withBytes<Result>(action: (bytes: Uint8Array) => Result | Promise<Result>): Promise<Result> {
+    const bytes = new TextEncoder().encode(this.#value);
+    try {
+      return await action(bytes);
+    } finally {
+      bytes.fill(0);
+    }
+  }
+
+  /** Whether it is the same text, in a time that doesn't tell where they differ. */
+  equals(other: Secret | string): boolean {
+    const { createHash, timingSafeEqual } = process.getBuiltinModule('node:crypto');
+    const digest = (text: string) => createHash('sha256').update(text).digest();
+    return timingSafeEqual(digest(this.#value), digest(typeof other === 'string' ? other : other.#value));
+  }
+
   toString(): string {
     return `[secret ${this.name}@${this.version.slice(0, 4)}…]`;
   }
@@ -38,4 +75,32 @@ export class Secret {
   [Symbol.for('nodejs.util.inspect.custom')](): string {
     return this.toString();
   }
+
+  #check<Output>(schema: StandardSchema<Output>): Output {
+    const result = schema['~standard'].validate(fieldsOf(this.#value));
+    if (result instanceof Promise) {
+      throw new SecretsError(
+        'OPTIONS_INVALID',
+        'A schema for a secret must answer at once, without a promise.',
+      );
+    }
+    return valueOf(result, this);
+  }
+}
+
+function fieldsOf(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return text;
+  }
+}
+
+function valueOf<Output>(result: SchemaResult<Output>, secret: Secret): Output {
+  if (!result.issues) return result.value;
+  const places = [...new Set(result.issues.map(placeOf))].join(', ');
+  throw new SecretsError(
+    'VALUE_FORMAT',
+    `The value of ${secret.toString()} does not fit its schema: ${places}.`,
+  );
 }

@@ -3,6 +3,8 @@
  *
  * - `OPTIONS_INVALID`: what was passed to this package does not have the documented shape.
  * - `NOT_LOADED`: `handle.current` was read before the first load; await `handle.ready`.
+ * - `NOT_READY`: `secrets.ready` ran out of time; the message says for which secret, and why.
+ * - `VALUE_STALE`: the vault has failed for longer than `staleIfErrorMs`; `cause` says how.
  * - `CLOSED`: `close()` or `end()` was called before.
  * - `VALUE_FORMAT`: the value is not in the format that an adapter needs.
  * - `LOGIN_TIMEOUT`: a source did not answer an adapter's login in time.
@@ -18,6 +20,8 @@
 export type SecretsErrorCode =
   | 'OPTIONS_INVALID'
   | 'NOT_LOADED'
+  | 'NOT_READY'
+  | 'VALUE_STALE'
   | 'CLOSED'
   | 'VALUE_FORMAT'
   | 'LOGIN_TIMEOUT'

@@ -1,12 +1,15 @@
 import { openAdoption } from './adoption.ts';
 import { longestTimerMs, systemClock, type Clock } from './clock.ts';
 import { openListeners, type SecretsEvents, type SecretsListener } from './events.ts';
+import { abortable, whenReady } from './ready.ts';
+import { healthOf, type SecretsHealth } from './health.ts';
 import { openLiveSecret, type LiveSecret } from './live-secret.ts';
-import { LatestSecret, type SecretHandle } from './handle.ts';
+import type { LatestSecret, SecretHandle } from './handle.ts';
 import { isRefusal } from './refusal.ts';
 import { openRotatorChannel, type RotatorChannel, type RotatorOptions } from './rotator-channel.ts';
 import type { Secret } from './secret.ts';
 import { SecretsError } from './secrets-error.ts';
+import { openTelemetry } from './telemetry.ts';
 import { readVault, type SecretVault } from './vault.ts';
 
 export interface SecretsOptions {
@@ -16,6 +19,11 @@ export interface SecretsOptions {
   readonly ttlMs?: number;
   /** An answer that takes longer counts as none, milliseconds; default 5,000. */
   readonly vaultTimeoutMs?: number;
+  /**
+   * How long the last good value is served while the vault fails, milliseconds; default 24 hours. After that, a clear
+   * error. The event `stale` comes when the first TTL is over.
+   */
+  readonly staleIfErrorMs?: number;
   /** Without it new versions are found by the TTL alone, and no rotation waits for this instance. */
   readonly rotator?: RotatorOptions;
   /** For tests; default the machine's clock. */
@@ -34,23 +42,33 @@ export interface Hold {
   release(): void;
 }
 
-/** The secrets of an application. */
-export interface Secrets {
+/** The secrets of an application; `Name` are their names, if they were declared. */
+export interface Secrets<Name extends string = string> {
   /** The current value; only the first load waits for the vault. */
-  get(name: string): Promise<Secret>;
+  get(name: Name, options?: { readonly signal?: AbortSignal }): Promise<Secret>;
+  /**
+   * Resolves once all of them are loaded; for the start of an application. Goes on trying while the vault fails, and
+   * throws `NOT_READY` after `withinMs`, default 30,000.
+   */
+  ready(
+    names: readonly Name[],
+    options?: { readonly withinMs?: number; readonly signal?: AbortSignal },
+  ): Promise<void>;
   /** A reference whose `current` is a property read. Begins to load at once. */
-  handle(name: string): SecretHandle;
+  handle(name: Name): SecretHandle;
   /**
    * Runs `action` with the current value; the version counts as in use until it settles. If the source refuses
    * the credential, the value is read past the cache and, when a newer version came, `action` runs once more.
    */
   use<Result>(
-    name: string,
+    name: Name,
     action: (secret: Secret) => Result | Promise<Result>,
-    options?: { readonly refused?: (error: unknown) => boolean },
+    options?: { readonly refused?: (error: unknown) => boolean; readonly signal?: AbortSignal },
   ): Promise<Result>;
   /** The seam for adapters: from before the first login with `version` until its last connection is gone. */
-  hold(name: string, version: string): Hold;
+  hold(name: Name, version: string): Hold;
+  /** How everything is now, for a health endpoint; it holds no value. */
+  health(): SecretsHealth;
   /** Returns what unsubscribes. */
   on<Event extends keyof SecretsEvents>(event: Event, listener: SecretsListener<Event>): () => void;
   /** Says goodbye to the rotator, stops refreshing and aborts reads. Loaded values stay readable. */
@@ -63,17 +81,26 @@ export interface Secrets {
  * @example
  * const secrets = openSecrets({ vault: keyVault('https://orders.vault.azure.net') });
  * const key = await secrets.get('stripe-key');
+ *
+ * @example
+ * const secrets = openSecrets<'orders-db' | 'stripe-key'>({ vault }); // another name doesn't compile
  */
-export function openSecrets(options: SecretsOptions): Secrets {
+export function openSecrets<Name extends string = string>(options: SecretsOptions): Secrets<Name> {
   const {
     vault,
     ttlMs = 60_000,
     vaultTimeoutMs = 5_000,
+    staleIfErrorMs = 24 * 3_600_000,
     clock = systemClock,
     random = Math.random,
   } = options;
   requireDuration('ttlMs', ttlMs);
   requireDuration('vaultTimeoutMs', vaultTimeoutMs);
+  requireDuration('staleIfErrorMs', staleIfErrorMs);
+  const { safetyTtlMs = 12 * 3_600_000 } = options.rotator ?? {};
+  requireDuration('safetyTtlMs', safetyTtlMs);
+  let watched: readonly string[] = [];
+  let lastAsked: LatestSecret | undefined; // asked for again and again, mostly: that saves looking it up
   const all = new Map<string, LiveSecret>();
   const { on, emit } = openListeners();
   let channel: RotatorChannel | undefined;
@@ -82,9 +109,10 @@ export function openSecrets(options: SecretsOptions): Secrets {
   const adoption = openAdoption({
     clock,
     current: () =>
-      [...all.values()].flatMap(({ name, latest: { current } }) =>
-        current ? [[name, current.version] as const] : [],
-      ),
+      [...all.values()].flatMap(({ name, known }) => {
+        const secret = known();
+        return secret ? [[name, secret.version] as const] : [];
+      }),
     changed: () => channel?.changed(),
   });
 
@@ -97,20 +125,28 @@ export function openSecrets(options: SecretsOptions): Secrets {
       name,
       ttlMs,
       vaultTimeoutMs,
+      staleIfErrorMs,
+      safetyTtlMs: Math.max(ttlMs, safetyTtlMs),
       clock,
       random,
-      read: (abortSignal) => readVault(vault, name, abortSignal),
+      read: (abortSignal) => telemetry.read(name, () => readVault(vault, name, abortSignal)),
       changed({ version }, previous) {
         emit('changed', { name, version, previous: previous?.version });
         channel?.changed();
       },
       failed: (failure) => emit('unreachable', { what: 'vault', name, ...failure }),
-      stale: (stale) => emit('stale', { name, version: opened.latest.current?.version ?? '', ...stale }),
+      stale: (stale) => emit('stale', { name, version: opened.known()?.version ?? '', ...stale }),
     });
+    opened.watched(isWatched(name));
     if (closing) opened.close();
     all.set(name, opened);
     return opened;
   }
+
+  const health = (): SecretsHealth => healthOf([...all.values()], channel?.isConnected());
+  const telemetry = openTelemetry({ on, health });
+
+  const isWatched = (name: string): boolean => watched.some((secret) => isSameName(secret, name));
 
   function refused(name: string, version: string): Promise<Secret | undefined> {
     adoption.refused(name, version);
@@ -134,9 +170,14 @@ export function openSecrets(options: SecretsOptions): Secrets {
       clock,
       random,
       report: adoption.report,
+      isInUse: adoption.isInUse,
       announced({ secret, version, spreadMs }) {
         for (const known of all.values())
           if (isSameName(known.name, secret)) known.announced(version, spreadMs);
+      },
+      watches(names) {
+        watched = names;
+        for (const known of all.values()) known.watched(isWatched(known.name));
       },
       unreachable: (failure) => emit('unreachable', { what: 'rotator', ...failure }),
     });
@@ -144,16 +185,28 @@ export function openSecrets(options: SecretsOptions): Secrets {
 
   return {
     on,
-    get: (name) => live(name).load(),
-    handle: (name) => new LatestSecret(live(name)),
-    async use(name, action, { refused: isRefused = isRefusal } = {}) {
-      const secret = await live(name).load();
+    get(name, wait) {
+      if (lastAsked?.name !== name) lastAsked = live(name).handle;
+      const loaded = lastAsked.loaded ?? lastAsked.ready;
+      return wait?.signal ? abortable(loaded, wait.signal) : loaded;
+    },
+    ready: (names, { withinMs = 30_000, signal } = {}) =>
+      whenReady(names.map(live), { withinMs, signal, on, clock }),
+    health,
+    handle(name) {
+      const secret = live(name);
+      secret.load().catch(() => {}); // whoever awaits `ready` sees it
+      return secret.handle;
+    },
+    async use(name, action, { refused: isRefused = isRefusal, signal } = noOptions) {
+      const loaded = live(name).load();
+      const secret = await (signal ? abortable(loaded, signal) : loaded);
       try {
         return await useOnce(secret, action);
       } catch (error) {
         if (!isRefused(error)) throw error;
         const newest = await refused(name, secret.version);
-        if (!newest || newest.version === secret.version) throw error;
+        if (!newest || newest.version === secret.version || signal?.aborted) throw error;
         return useOnce(newest, action).catch((again: unknown) => {
           if (isRefused(again)) void refused(name, newest.version);
           throw again;
@@ -167,11 +220,14 @@ export function openSecrets(options: SecretsOptions): Secrets {
     },
     close() {
       for (const secret of all.values()) secret.close();
+      telemetry.close();
       closing ??= channel?.close() ?? Promise.resolve();
       return closing;
     },
   };
 }
+
+const noOptions: { readonly signal?: AbortSignal; readonly refused?: (error: unknown) => boolean } = {};
 
 /** Key Vault doesn't tell capitals from small letters in names. */
 function isSameName(one: string, other: string): boolean {

@@ -26,6 +26,8 @@ const event = oneof(
   }),
   record({ kind: constant('announce again' as const), back: integer({ min: 0, max: 3 }) }),
   record({ kind: constant('load' as const) }),
+  record({ kind: constant('watch' as const), isWatched: boolean() }),
+  record({ kind: constant('long outage' as const) }),
   record({ kind: constant('refuse' as const), back: integer({ min: 0, max: 2 }) }),
   record({ kind: constant('answer' as const), which: nat(9), fresh: boolean() }),
   record({
@@ -51,12 +53,14 @@ test('whatever happens in whatever order, the version never goes back and one re
         name: 'db',
         ttlMs: 60_000,
         vaultTimeoutMs: 5_000,
+        staleIfErrorMs: 600_000,
+        safetyTtlMs: 300_000,
         clock,
         random: () => 0.5,
         read: (signal) => readVault(vault, 'db', signal),
         changed: (secret) => seen.push(secret.version),
         failed: ({ error }) => expect(error).toBeInstanceOf(SecretsError),
-        stale: ({ ageMs }) => expect(ageMs).toBeGreaterThanOrEqual(60_000),
+        stale: ({ ageMs, error }) => expect(ageMs >= 60_000 || error.code === 'VAULT_NO_SECRET').toBe(true),
       });
       const settleRead = (which: number, how: (index: number) => void) => {
         const index = vault.reads.length === 0 ? -1 : which % vault.reads.length;
@@ -66,7 +70,8 @@ test('whatever happens in whatever order, the version never goes back and one re
       };
 
       for (const step of events) {
-        const before = live.latest.current;
+        const before = live.current();
+        let lapsed = false;
         switch (step.kind) {
           case 'time':
             await clock.advance(step.ms);
@@ -78,6 +83,21 @@ test('whatever happens in whatever order, the version never goes back and one re
             break;
           case 'announce again':
             live.announced(`v${Math.max(1, published - step.back)}`, 0);
+            break;
+          case 'watch':
+            live.watched(step.isWatched);
+            break;
+          case 'long outage':
+            vault.behaviour = httpError(503);
+            vault.reads.forEach((_read, index) =>
+              settleRead(index, () => vault.reads[index]?.fail(httpError(503))),
+            );
+            await clock.advance(1_000_000);
+            // Served until its time was over, and no longer.
+            expect(live.current()).toBe(undefined);
+            if (live.known()) expect(live.missing().code).toBe('VALUE_STALE');
+            vault.behaviour = 'hold';
+            lapsed = true;
             break;
           case 'load':
             live.load().catch(() => {});
@@ -100,18 +120,18 @@ test('whatever happens in whatever order, the version never goes back and one re
         }
         await settle();
         expect(vault.inFlight).toBeLessThanOrEqual(1);
-        expect(before !== undefined && live.latest.current === undefined).toBe(false);
+        expect(before !== undefined && live.current() === undefined && !lapsed).toBe(false);
         // Once something better is known, what was refused is gone for good.
-        const moved = before !== undefined && before !== live.latest.current && !refused.has(before.version);
-        expect(moved && refused.has(live.latest.current?.version ?? '')).toBe(false);
+        const moved = before !== undefined && before !== live.current() && !refused.has(before.version);
+        expect(moved && refused.has(live.current()?.version ?? '')).toBe(false);
       }
       expect(seen.map(numberOf)).toEqual([...new Set(seen.map(numberOf))].toSorted((a, b) => a - b));
 
       // When everything answers again, the newest version arrives by the TTL alone.
       vault.behaviour = 'answer';
       live.load().catch(() => {});
-      await clock.advance(150_000);
-      expect(live.latest.current?.version).toBe(`v${published}`);
+      await clock.advance(600_000);
+      expect(live.current()?.version).toBe(`v${published}`);
       live.close();
       expect(clock.pending).toBe(0);
     }),

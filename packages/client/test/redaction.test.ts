@@ -1,7 +1,7 @@
 import { format, inspect } from 'node:util';
 import { expect, test } from 'vitest';
 import { openSecrets } from '../src/index.ts';
-import { createPool } from '../src/pg.ts';
+import { createPool } from '../src/adapters/pg.ts';
 import { fakeVault } from './fakes/fake-vault.ts';
 
 const version = '1f3c8a00c4d24b1e9b0f5a6b7c8d9e0f';

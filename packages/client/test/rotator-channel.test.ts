@@ -7,6 +7,7 @@ import { fakeClock, type FakeClock } from './fakes/fake-clock.ts';
 import { startFakeRotator, type FakeRotator } from './fakes/fake-rotator.ts';
 import { fakeVault, type FakeVault } from './fakes/fake-vault.ts';
 
+const hour = 3_600_000;
 let rotator: FakeRotator;
 let vault: FakeVault;
 let clock: FakeClock;
@@ -29,7 +30,13 @@ function open(options: Partial<RotatorOptions> = {}): Secrets {
     vault,
     clock,
     random: () => 0.5,
-    rotator: { url: rotator.url, consumer: 'orders-api', instance: 'orders-api-1', ...options },
+    rotator: {
+      url: rotator.url,
+      consumer: 'orders-api',
+      instance: 'orders-api-1',
+      heartbeatTimeoutMs: 24 * hour,
+      ...options,
+    },
   });
 }
 
@@ -44,7 +51,16 @@ async function eventually(holds: () => void | Promise<void>, stepMs = 0): Promis
   );
 }
 
+/** Moves the clock on while the rotator's beat goes on. */
+async function keepAlive(ms: number): Promise<void> {
+  for (let leftMs = ms; leftMs > 0; leftMs -= 30 * 60_000) {
+    rotator.send(': beat\n\n');
+    await clock.advance(30 * 60_000);
+  }
+}
+
 const connected = (times: number) => eventually(() => expect(rotator.connects).toHaveLength(times), 100);
+const readsOf = (name: string) => vault.reads.filter((read) => read.name === name).length;
 const lastReport = () => rotator.reports.at(-1);
 const versionNow = async () => (await secrets.get('db')).version;
 const reported = (secret: object) =>
@@ -128,14 +144,17 @@ test('it connects again after the stream ended, says where it was, and reports i
 });
 
 test('a silent connection counts as dead, a beat keeps it', async () => {
+  await secrets.close();
+  secrets = open({ heartbeatTimeoutMs: 45_000 });
+  await connected(2);
   for (let beat = 0; beat < 4; beat += 1) {
     await clock.advance(30_000);
     rotator.send(': beat\n\n');
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
-  expect(rotator.connects).toHaveLength(1);
+  expect(rotator.connects).toHaveLength(2);
   await clock.advance(45_000);
-  await connected(2);
+  await connected(3);
 });
 
 test('frames may arrive in any pieces, and what is not understood is skipped', async () => {
@@ -148,6 +167,50 @@ test('frames may arrive in any pieces, and what is not understood is skipped', a
     await new Promise((resolve) => setTimeout(resolve, 2));
   }
   await eventually(async () => expect(await versionNow()).toBe('v2'));
+});
+
+test('a secret that the rotator watches is read every 12 hours only, once a read under its watch succeeded', async () => {
+  await secrets.get('other');
+  vault.behaviour = 'hold';
+  const first = secrets.get('db');
+  rotator.watch(['DB']);
+  rotator.announce('other', 'v2'); // heard after the watch
+  await eventually(() => expect(vault.reads).toHaveLength(3));
+  vault.behaviour = 'answer';
+  vault.publish('v2');
+  for (const read of vault.reads) read.answer('v2');
+  await first;
+  await clock.advance(57_000); // what began before the watch may have missed something: the TTL, once more
+  expect(readsOf('db')).toBe(2);
+  await keepAlive(11 * hour);
+  expect(readsOf('db')).toBe(2);
+  expect(secrets.health().rotator).toBe('connected');
+  await keepAlive(hour);
+  expect(readsOf('db')).toBe(3);
+});
+
+test('without the rotator the TTL applies again, and each instance takes a moment of its own', async () => {
+  await secrets.get('db');
+  rotator.watch(['db']);
+  await eventually(() => expect(vault.reads).toHaveLength(2), 1_000);
+  await clock.advance(120_000);
+  expect(vault.reads).toHaveLength(2);
+  rotator.healthy = false;
+  rotator.hangUp();
+  await eventually(() => expect(secrets.health().rotator).toBe('disconnected'));
+  await clock.advance(29_000); // random 0.5: half a TTL
+  expect(vault.reads).toHaveLength(2);
+  await clock.advance(1_000);
+  expect(vault.reads).toHaveLength(3);
+  await clock.advance(60_000);
+  expect(vault.reads).toHaveLength(4);
+});
+
+test('a secret that the rotator does not watch keeps its TTL', async () => {
+  await secrets.get('db');
+  rotator.watch(['other']);
+  await clock.advance(120_000);
+  expect(vault.reads.length).toBeGreaterThan(2);
 });
 
 test('a rotator that is down disturbs nobody', async () => {
@@ -209,7 +272,8 @@ test('an adapter reports what it has proven, not what was fetched', async () => 
   const next = secrets.hold('db', 'v2');
   await reported({ version: 'v1', held: ['v2'] });
   next.authenticated();
-  await reported({ version: 'v2', held: ['v1'] });
+  const lastLogin = expect.stringMatching(/^2027-01-15T12:/);
+  await reported({ version: 'v2', held: ['v1'], heldAuthenticatedAt: { v1: lastLogin } });
   old.release();
   await reported({ version: 'v2', held: [] });
 });
@@ -228,6 +292,14 @@ test('close says goodbye, last', async () => {
   await clock.advance(60_000);
   expect(rotator.reports).toHaveLength(count);
   expect(clock.pending).toBe(0);
+});
+
+test('there is no goodbye while a pool is still open: it lives on with its credential', async () => {
+  await secrets.get('db');
+  secrets.hold('db', 'v1').authenticated();
+  await secrets.close();
+  expect(lastReport()).toMatchObject({ secrets: [{ secret: 'db', version: 'v1' }] });
+  expect(lastReport()).not.toHaveProperty('leaving');
 });
 
 test('nothing keeps the process alive', async () => {

@@ -23,6 +23,8 @@ export interface FakeRotator {
   readonly connects: readonly { readonly headers: IncomingHttpHeaders; readonly url: string }[];
   readonly mostReportsAtOnce: number;
   announce(secret: string, version: string, spreadMs?: number): void;
+  /** Promises to announce every new version of these. */
+  watch(secrets: readonly string[]): void;
   send(text: string): void;
   /** Ends every open stream. */
   hangUp(): void;
@@ -78,6 +80,7 @@ export async function startFakeRotator(): Promise<FakeRotator> {
       standing.set(secret, frame);
       rotator.send(frame);
     },
+    watch: (names) => rotator.send(`event: watched\ndata: ${JSON.stringify({ secrets: names })}\n\n`),
     send(text) {
       for (const stream of streams) stream.write(text);
     },

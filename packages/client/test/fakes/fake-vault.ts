@@ -11,6 +11,7 @@ export interface FakeVault extends SecretVault {
 }
 
 export interface PendingRead {
+  readonly name: string;
   readonly aborted: boolean;
   /** Answers with the version that was current when the read began, or the one given. */
   answer(version?: string): void;
@@ -31,10 +32,11 @@ export function fakeVault(first = 'v1'): FakeVault {
       current = version;
       values.set(version, value);
     },
-    getSecret(_name, { abortSignal } = {}) {
+    getSecret(name, { abortSignal } = {}) {
       const began = current;
       return new Promise((resolve, reject) => {
         const read = {
+          name,
           open: true,
           get aborted() {
             return abortSignal?.aborted ?? false;

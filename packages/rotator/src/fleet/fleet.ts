@@ -16,6 +16,8 @@ export interface Instance {
   readonly held: readonly string[];
   /** ISO 8601 of its last fresh login with `version`; absent if there was none yet. */
   readonly authenticatedAt?: string;
+  /** The same of those that it holds, by version. */
+  readonly heldAuthenticatedAt?: Readonly<Record<string, string>>;
   /** How often the source refused it, per version. */
   readonly refused: Readonly<Record<string, number>>;
 }

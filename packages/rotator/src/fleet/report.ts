@@ -16,6 +16,7 @@ export const adoptionReport = z.object({
         version: name,
         held: z.array(name).max(100),
         authenticatedAt: z.iso.datetime().optional(),
+        heldAuthenticatedAt: z.record(name, z.iso.datetime()).optional(),
         refused: z.record(name, z.int().min(0)).default({}),
       }),
     )

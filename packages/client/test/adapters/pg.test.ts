@@ -5,18 +5,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startEmbeddedPostgres, type EmbeddedPostgres } from '@keyturn/rotator/embedded-postgres';
 import { Client } from 'pg';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
-import { openSecrets, type Secrets } from '../src/index.ts';
-import { createPool, type SecretPool, type SecretPoolConfig } from '../src/pg.ts';
-import { startFakeRotator, type FakeRotator } from './fakes/fake-rotator.ts';
-import { fakeVault, type FakeVault } from './fakes/fake-vault.ts';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { createPool, type SecretPool, type SecretPoolConfig } from '../../src/adapters/pg.ts';
+import { expectUneventfulRotation, openScene, secretName, soon, type Scene } from './scene.ts';
 
 let server: EmbeddedPostgres;
 let dataFolder: string;
 let admin: Client;
-let vault: FakeVault;
-let rotator: FakeRotator;
-let secrets: Secrets;
+let scene: Scene;
 let pool: SecretPool;
 
 beforeAll(async () => {
@@ -33,31 +29,27 @@ afterAll(async () => {
 });
 
 beforeEach(async () => {
-  rotator = await startFakeRotator();
-  vault = fakeVault('v1');
-  vault.publish('v1', url('a', 'old-pw'));
+  scene = await openScene(url('a', 'old-pw'));
   await admin.query(`alter role a login password 'old-pw'; alter role b login password 'new-pw'`);
 });
 afterEach(async () => {
   await pool.end();
-  await secrets.close();
-  await rotator.close();
+  await scene[Symbol.asyncDispose]();
 });
 
 const url = (user: string, password: string) =>
   `postgres://${user}:${password}@127.0.0.1:${server.port}/postgres`;
 
 function open(config: SecretPoolConfig = {}): void {
-  secrets = openSecrets({
-    vault,
-    rotator: { url: rotator.url, consumer: 'orders-api', instance: 'orders-api-1', reconnectMaxMs: 100 },
-  });
-  pool = createPool(secrets, 'orders-db', { max: 4, ...config });
+  pool = createPool(scene.secrets, secretName, { max: 4, ...config });
 }
 
-function publish(version: string, value: string): void {
-  vault.publish(version, value);
-  rotator.announce('orders-db', version);
+async function isRefused(connectionString: string): Promise<boolean> {
+  const client = new Client({ connectionString });
+  return client.connect().then(
+    () => client.end().then(() => false),
+    (error: { code?: string }) => error.code === '28P01' || error.code === '28000',
+  );
 }
 
 async function sessionsOf(role: string): Promise<number[]> {
@@ -68,37 +60,20 @@ async function sessionsOf(role: string): Promise<number[]> {
 }
 
 const roleNow = async () => (await pool.query<{ role: string }>('select current_user as role')).rows[0]?.role;
-const lastReport = () => rotator.reports.at(-1)?.secrets[0];
-const soon = (holds: () => unknown) => vi.waitFor(holds, { timeout: 10_000, interval: 10 });
+const lastReport = () => scene.rotator.reports.at(-1)?.secrets[0];
 
 test.each([
   ['long-lived connections', {}],
   ['a login for every query', { maxUses: 1 }],
 ])('a pool with %s swaps under load: no query fails, no old connection is left', async (_kind, config) => {
   open(config);
-  const failures: unknown[] = [];
-  let served = 0;
-  let stopped = false;
-  const workers = Array.from({ length: 12 }, async () => {
-    while (!stopped) {
-      await pool.query('select pg_sleep(0.002)').then(
-        () => (served += 1),
-        (error: unknown) => failures.push(error),
-      );
-    }
+  await expectUneventfulRotation(scene, {
+    request: () => pool.query('select pg_sleep(0.002)'),
+    newValue: url('b', 'new-pw'),
+    connectionsOfOld: async () => (await sessionsOf('a')).length,
+    revokeOld: async () => void (await admin.query('alter role a nologin')),
+    oldIsRefused: () => isRefused(url('a', 'old-pw')),
   });
-  await soon(() => expect(served).toBeGreaterThan(50));
-  await soon(() => expect(lastReport()).toMatchObject({ version: 'v1', held: [] }));
-  publish('v2', url('b', 'new-pw'));
-  await soon(() => expect(lastReport()).toMatchObject({ version: 'v2', held: [] }));
-  expect(lastReport()?.authenticatedAt).toBeDefined();
-  await soon(async () => expect(await sessionsOf('a')).toEqual([]));
-  await admin.query('alter role a nologin');
-  const atRevocation = served;
-  await soon(() => expect(served).toBeGreaterThan(atRevocation + 100));
-  stopped = true;
-  await Promise.all(workers);
-  expect(failures).toEqual([]);
   expect(await roleNow()).toBe('b');
 });
 
@@ -107,7 +82,7 @@ test('queued waiters and a client that is checked out survive the swap', async (
   const client = await pool.connect();
   const queued = Array.from({ length: 20 }, () => roleNow());
   await soon(() => expect(pool.waitingCount).toBe(20));
-  publish('v2', url('b', 'new-pw'));
+  scene.publish('v2', url('b', 'new-pw'));
   await soon(() => expect(lastReport()).toMatchObject({ version: 'v2', held: ['v1'] }));
   expect(await roleNow()).toBe('b');
   expect((await client.query<{ role: string }>('select current_user as role')).rows[0]?.role).toBe('a');
@@ -121,7 +96,7 @@ test('idle connections of the old version are closed at once', async () => {
   open({ idleTimeoutMillis: 0 });
   await Promise.all([1, 2, 3, 4].map(() => pool.query('select pg_sleep(0.05)')));
   expect(pool.idleCount).toBe(4);
-  publish('v2', url('b', 'new-pw'));
+  scene.publish('v2', url('b', 'new-pw'));
   await soon(() => expect(lastReport()).toMatchObject({ version: 'v2', held: [] }));
   await soon(async () => expect(await sessionsOf('a')).toEqual([]));
 });
@@ -144,13 +119,13 @@ test('a new value that is refused keeps the old pool, is reported, and a later o
   const errors: Error[] = [];
   pool.on('error', (error) => errors.push(error));
   expect(await roleNow()).toBe('a');
-  publish('v2', url('b', 'not-the-password'));
+  scene.publish('v2', url('b', 'not-the-password'));
   await soon(() =>
     expect(lastReport()).toMatchObject({ version: 'v1', refused: { v2: expect.any(Number) } }),
   );
   expect(await roleNow()).toBe('a');
   expect(errors[0]).toMatchObject({ code: '28P01' });
-  publish('v3', url('b', 'new-pw'));
+  scene.publish('v3', url('b', 'new-pw'));
   await soon(() => expect(lastReport()).toMatchObject({ version: 'v3', held: [] }));
   expect(await roleNow()).toBe('b');
 });
@@ -159,7 +134,7 @@ test('a new value that works only later is tried again', async () => {
   open();
   expect(await roleNow()).toBe('a');
   await admin.query(`alter role b nologin`);
-  publish('v2', url('b', 'new-pw'));
+  scene.publish('v2', url('b', 'new-pw'));
   await soon(() => expect(lastReport()?.refused).toMatchObject({ v2: expect.any(Number) }));
   await admin.query(`alter role b login`);
   await soon(() => expect(lastReport()).toMatchObject({ version: 'v2', held: [] }));
@@ -170,7 +145,7 @@ test('a value that is no login keeps the old pool', async () => {
   const errors: Error[] = [];
   pool.on('error', (error) => errors.push(error));
   expect(await roleNow()).toBe('a');
-  publish('v2', 'just-a-password');
+  scene.publish('v2', 'just-a-password');
   await soon(() => expect(errors[0]).toMatchObject({ code: 'VALUE_FORMAT' }));
   expect(String(errors[0])).not.toContain('just-a-password');
   expect(await roleNow()).toBe('a');
@@ -179,28 +154,28 @@ test('a value that is no login keeps the old pool', async () => {
 test('a refused login reads past the cache and serves the query, announced or not', async () => {
   open({ maxUses: 1 });
   expect(await roleNow()).toBe('a');
-  vault.publish('v2', url('b', 'new-pw'));
+  scene.vault.publish('v2', url('b', 'new-pw'));
   await admin.query(`alter role a nologin`);
   expect(await Promise.all([roleNow(), roleNow(), roleNow()])).toEqual(['b', 'b', 'b']);
-  expect(vault.reads).toHaveLength(2);
+  expect(scene.vault.reads).toHaveLength(2);
 });
 
 test('the first login of all may be refused too', async () => {
   open();
-  await secrets.get('orders-db');
-  vault.publish('v2', url('b', 'new-pw'));
+  await scene.secrets.get(secretName);
+  scene.vault.publish('v2', url('b', 'new-pw'));
   await admin.query(`alter role a nologin`);
   expect(await roleNow()).toBe('b');
 });
 
 test('a refusal without a newer version is passed on', async () => {
-  vault.publish('v1', url('a', 'not-the-password'));
+  scene.vault.publish('v1', url('a', 'not-the-password'));
   open();
   await expect(pool.query('select 1')).rejects.toMatchObject({ code: '28P01' });
 });
 
 test('the value may be JSON, with what it leaves out in the configuration', async () => {
-  vault.publish('v1', JSON.stringify({ username: 'a', password: 'old-pw', port: server.port }));
+  scene.vault.publish('v1', JSON.stringify({ username: 'a', password: 'old-pw', port: server.port }));
   open({ host: '127.0.0.1', database: 'postgres', application_name: 'orders-api' });
   const { rows } = await pool.query('select current_setting($1) as name', ['application_name']);
   expect(rows).toEqual([{ name: 'orders-api' }]);
@@ -259,17 +234,17 @@ test('a network that goes dark after the login of a new version does not hold th
   const errors: Error[] = [];
   pool.on('error', (error) => errors.push(error));
   expect(await roleNow()).toBe('a');
-  publish('v2', `postgres://b:new-pw@127.0.0.1:${dark.port}/postgres`);
+  scene.publish('v2', `postgres://b:new-pw@127.0.0.1:${dark.port}/postgres`);
   await soon(() => expect(errors).toContainEqual(expect.objectContaining({ code: 'LOGIN_TIMEOUT' })));
   expect(await roleNow()).toBe('a');
-  publish('v3', url('b', 'new-pw'));
+  scene.publish('v3', url('b', 'new-pw'));
   await soon(async () => expect(await roleNow()).toBe('b'));
   await dark.close();
 });
 
 test('connection parameters that stand in a JSON value reach the server as those of a URL do', async () => {
   const login = { host: '127.0.0.1', port: server.port, database: 'postgres', user: 'a', password: 'old-pw' };
-  vault.publish('v1', JSON.stringify({ ...login, sslmode: 'disable', application_name: 'orders' }));
+  scene.vault.publish('v1', JSON.stringify({ ...login, sslmode: 'disable', application_name: 'orders' }));
   open();
   const { rows } = await pool.query<{ name: string }>("select current_setting('application_name') as name");
   expect(rows).toEqual([{ name: 'orders' }]);
@@ -277,7 +252,7 @@ test('connection parameters that stand in a JSON value reach the server as those
 
 test('a JSON value that asks for TLS is not connected without it', async () => {
   const login = { host: '127.0.0.1', port: server.port, database: 'postgres', user: 'a', password: 'old-pw' };
-  vault.publish('v1', JSON.stringify({ ...login, sslmode: 'require' }));
+  scene.vault.publish('v1', JSON.stringify({ ...login, sslmode: 'require' }));
   open();
   await expect(pool.query('select 1')).rejects.toThrow('does not support SSL');
 });

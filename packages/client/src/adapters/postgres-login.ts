@@ -1,6 +1,7 @@
 import type { PoolConfig } from 'pg';
-import type { Secret } from './secret.ts';
-import { SecretsError } from './secrets-error.ts';
+import type { Secret } from '../secret.ts';
+import { fields, given, integer } from './login-fields.ts';
+import { SecretsError } from '../secrets-error.ts';
 
 /**
  * Reads the login out of a value: a URL (`postgres://user:password@host:5432/database`) or JSON with `user` or
@@ -11,9 +12,9 @@ export function postgresLogin(secret: Secret): PoolConfig {
   const text = secret.reveal().trim();
   if (/^postgres(ql)?:\/\//.test(text)) return { connectionString: text };
   const { user, username, password, host, port, database, ...parameters } = fields(text);
-  const login = { user: string(user) ?? string(username), password: string(password) };
+  const login = { user: given(user) ?? given(username), password: given(password) };
   if (login.user === undefined || login.password === undefined) throw formatError(secret);
-  const place = { host: string(host), port: number(port), database: string(database) };
+  const place = { host: given(host), port: integer(port), database: given(database) };
   const config = {
     ...login,
     ...Object.fromEntries(Object.entries(place).filter(([, value]) => value !== undefined)),
@@ -40,23 +41,6 @@ function toUrl(at: {
   url.password = encodeURIComponent(password);
   for (const [key, value] of Object.entries(parameters)) url.searchParams.set(key, String(value));
   return url;
-}
-
-function fields(text: string): Record<string, unknown> {
-  try {
-    return (JSON.parse(text) ?? {}) as Record<string, unknown>;
-  } catch {
-    return {}; // the parser's own message would quote the value
-  }
-}
-
-function string(value: unknown): string | undefined {
-  return typeof value === 'string' && value !== '' ? value : undefined;
-}
-
-function number(value: unknown): number | undefined {
-  const parsed = Number(value ?? Number.NaN);
-  return Number.isInteger(parsed) ? parsed : undefined;
 }
 
 function formatError(secret: Secret): SecretsError {
