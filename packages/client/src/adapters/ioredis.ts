@@ -1,0 +1,147 @@
+import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Redis, type RedisOptions } from 'ioredis';
+import type { Secrets } from '../secrets.ts';
+import { redisLogin, type RedisLogin } from './redis-login.ts';
+import { openSignedInClients, type SignIn } from './signed-in-clients.ts';
+
+export interface SecretRedisOptions extends Omit<RedisOptions, 'password' | 'lazyConnect' | 'replyMapping'> {
+  /**
+   * Names each connection `orders-api@1f3c8a00`, this text and the first eight characters of the version, so that the
+   * server's `CLIENT LIST` shows who uses which version. Default: connections keep the name that they have.
+   */
+  readonly nameConnections?: string;
+}
+
+/** Connections to Redis that change their credential while they stay open. */
+export interface SecretRedis {
+  readonly client: Redis;
+  /**
+   * Runs `action` with the client. A command that waits while the connection is made anew, and refused, fails with
+   * `WRONGPASS`; here it is run once more when there is a newer version.
+   */
+  use<Result>(action: (client: Redis) => Result | Promise<Result>): Promise<Result>;
+  /** Another connection, for subscriptions or blocking commands. */
+  duplicate(): Promise<Redis>;
+  /** Ends all of them, after the commands under way. */
+  close(): Promise<void>;
+  /** `error`: a new version could not log in; the old one stays. Without a listener it is ignored. */
+  on(event: 'error', listener: (error: Error) => void): SecretRedis;
+}
+
+/**
+ * ioredis with a credential that changes: the new login is proven by a connection apart, then every open connection
+ * signs in anew (`AUTH`) without losing a command; one that is subscribed can't, so it connects again and subscribes
+ * again. The value is the password, a `redis://` URL or JSON (`username`, `password`, `host`, `port`).
+ *
+ * @example
+ * const redis = await openRedis(secrets, 'orders-redis', { host: 'redis.internal', username: 'orders' });
+ * await redis.client.get('cart:7');
+ * const subscriber = await redis.duplicate();
+ */
+export async function openRedis<Name extends string>(
+  secrets: Secrets<Name>,
+  name: NoInfer<Name>,
+  { nameConnections, ...options }: SecretRedisOptions = {},
+): Promise<SecretRedis> {
+  const listeners = new Set<(error: Error) => void>();
+
+  const nameOf = (version: string): string | undefined =>
+    nameConnections === undefined ? undefined : `${nameConnections}@${version.slice(0, 8)}`;
+
+  const clients = openSignedInClients<Redis, RedisLogin, Name>(secrets, name, {
+    read: redisLogin,
+    prove: (login) => logInApart({ ...options, ...optionsOf(login) }),
+    signIn: (client, to) => signIn(client, to, nameOf(to.version)),
+    end: (client) => client.quit().catch(() => client.disconnect()),
+    failed(error) {
+      // Apart, so that a listener that throws is seen but stops no swap half-way.
+      for (const listener of listeners) queueMicrotask(() => listener(error));
+    },
+  });
+
+  const connect = (): Promise<Redis> =>
+    clients.add(async ({ login, version }) => {
+      const connectionName = nameOf(version);
+      const named = connectionName === undefined ? {} : { connectionName };
+      const client = new Redis({ ...options, ...optionsOf(login), ...named, lazyConnect: true });
+      client.on('error', (error) => clients.met(client, error));
+      client.on('ready', () => clients.connected(client));
+      await client.connect();
+      return client;
+    });
+
+  const client = await connect();
+  const redis: SecretRedis = {
+    client,
+    use: (action) => clients.use(client, action),
+    duplicate: connect,
+    close: () => clients.close(),
+    on(_event, listener) {
+      listeners.add(listener);
+      return redis;
+    },
+  };
+  return redis;
+}
+
+type Options = Omit<RedisOptions, 'replyMapping'>;
+
+function optionsOf({ username, password, host, port, tls }: RedisLogin): Options {
+  return {
+    password,
+    ...(username === undefined ? {} : { username }),
+    ...(host === undefined ? {} : { host }),
+    ...(port === undefined ? {} : { port }),
+    ...(tls ? { tls: {} } : {}),
+  };
+}
+
+async function logInApart(given: Options): Promise<void> {
+  const options = { ...given, lazyConnect: true, retryStrategy: () => null };
+  const apart = new Redis(options);
+  let said: Error | undefined; // connect() itself says no more than that it is closed
+  apart.on('error', (error: Error) => (said ??= error));
+  try {
+    await apart.connect();
+    await apart.ping();
+  } catch (error) {
+    throw said ?? error;
+  } finally {
+    apart.disconnect();
+  }
+}
+
+/** Goes on until the client has signed in, or has ended: the connection may break at any moment. */
+async function signIn(
+  client: Redis,
+  { login }: SignIn<RedisLogin>,
+  connectionName: string | undefined,
+): Promise<void> {
+  const { username, password } = login;
+  // For when it connects again.
+  Object.assign(client.options, optionsOf(login), connectionName === undefined ? {} : { connectionName });
+  while (await isReady(client)) {
+    try {
+      if (client.mode === 'subscriber') {
+        client.disconnect(true);
+        await once(client, 'ready');
+      } else {
+        const user = username ?? client.options.username;
+        await (user ? client.auth(user, password) : client.auth(password));
+        if (connectionName !== undefined) await client.client('SETNAME', connectionName);
+      }
+      return;
+    } catch {
+      await sleep(50);
+    }
+  }
+}
+
+async function isReady(client: Redis): Promise<boolean> {
+  while (client.status !== 'ready') {
+    if (client.status === 'end') return false;
+    await sleep(20);
+  }
+  return true;
+}

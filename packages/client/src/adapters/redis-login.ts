@@ -1,0 +1,56 @@
+import type { Secret } from '../secret.ts';
+import { fields, given, integer } from './login-fields.ts';
+import { SecretsError } from '../secrets-error.ts';
+
+/** What a value says of a login to Redis. What it leaves out comes from the driver's options. */
+export interface RedisLogin {
+  readonly username: string | undefined;
+  readonly password: string;
+  readonly host: string | undefined;
+  readonly port: number | undefined;
+  readonly tls: boolean | undefined;
+}
+
+/**
+ * Reads a value: the password alone, a URL (`redis://user:password@host:6379`, `rediss://` with TLS), or JSON with
+ * `password` and, if they are there, `username` (or `user`), `host`, `port`.
+ */
+export function redisLogin(secret: Secret): RedisLogin {
+  const text = secret.reveal().trim();
+  const login = /^rediss?:\/\//.test(text) ? ofUrl(text) : text.startsWith('{') ? ofJson(text) : plain(text);
+  if (login) return login;
+  throw new SecretsError(
+    'VALUE_FORMAT',
+    `The value of ${secret.toString()} is no Redis login. Store the password, redis://user:password@host:6379, or JSON with username and password.`,
+  );
+}
+
+function plain(password: string): RedisLogin {
+  return { username: undefined, password, host: undefined, port: undefined, tls: undefined };
+}
+
+function ofUrl(text: string): RedisLogin | undefined {
+  if (!URL.canParse(text)) return undefined;
+  const { protocol, username, password, hostname, port } = new URL(text);
+  if (password === '') return undefined;
+  return {
+    username: given(decodeURIComponent(username)),
+    password: decodeURIComponent(password),
+    host: given(hostname.replace(/^\[|\]$/g, '')),
+    port: port === '' ? undefined : Number(port),
+    tls: protocol === 'rediss:',
+  };
+}
+
+function ofJson(text: string): RedisLogin | undefined {
+  const { username, user, password, host, port } = fields(text);
+  const secret = given(password);
+  if (secret === undefined) return undefined;
+  return {
+    username: given(username) ?? given(user),
+    password: secret,
+    host: given(host),
+    port: integer(port),
+    tls: undefined,
+  };
+}
