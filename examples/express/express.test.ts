@@ -1,0 +1,3 @@
+import { everyExample } from '../every-example.ts';
+
+everyExample({ program: [new URL('server.ts', import.meta.url)] });
