@@ -141,7 +141,7 @@ process.exitCode = goals.every(({ reached }) => reached) ? 0 : 1;
 
 function report(): string {
   const row = (cells: readonly (string | number)[]): string =>
-    cells.map((cell, index) => (index === 0 ? String(cell).padEnd(20) : String(cell).padStart(19))).join('');
+    cells.map((cell, index) => (index === 0 ? String(cell).padEnd(20) : String(cell).padStart(23))).join('');
   const outage = ({ failed, vaultCalls }: Outage): string => `${failed} / ${vaultCalls}`;
   const table = names.map((name) => {
     const { coldGets, expiries, unavailable, hanging } = of(weather, name);
