@@ -8,10 +8,15 @@ export interface ExecutorLock {
   readonly lost: Promise<never>;
   /** Is it held at this moment? If not, `lost` rejects. */
   isHeld(): Promise<boolean>;
+  /** Does nobody hold this name? */
+  isFree(executorId: string): Promise<boolean>;
+  /** Runs an action while no other process may hold this name; undefined if one does. */
+  whileFree<T>(executorId: string, action: () => Promise<T>): Promise<T | undefined>;
   release(): Promise<void>;
 }
 
-const answerTimeoutMs = 10_000;
+/** A lock that is lost is noticed within this time, milliseconds: by then the database has answered or has not. */
+export const answerTimeoutMs = 10_000;
 
 /**
  * Takes the name of this rotator for as long as its connection lives. The engine runs the steps of every process
@@ -40,16 +45,28 @@ export async function lockExecutor(url: string, executorId: string): Promise<Exe
     await client.end().catch(() => undefined);
   };
 
+  let last: Promise<unknown> = Promise.resolve();
+  /** One question at a time: that is all a connection is for. */
+  async function is(question: string, name: string): Promise<boolean> {
+    const answer = last
+      .catch(() => undefined)
+      .then(() => client.query<{ answer: boolean }>(`select ${question} as answer`, [nameOf(name)]));
+    last = answer;
+    return (await answer).rows[0]?.answer === true;
+  }
+  // One session may take its own lock again, so this also says whether it still has it.
+  const take = (name: string) => is(`pg_try_advisory_lock(${lockKey})`, name);
+
   try {
     await client.connect();
-    if (!(await take(client, executorId))) throw busy(executorId);
+    if (!(await take(executorId))) throw busy(executorId);
   } catch (error) {
     await release();
     throw databaseError(error);
   }
   const ask = async () => {
     try {
-      if (await take(client, executorId)) return true;
+      if (await take(executorId)) return true;
       lose(busy(executorId));
     } catch (error) {
       lose(connectionLost(error));
@@ -61,17 +78,25 @@ export async function lockExecutor(url: string, executorId: string): Promise<Exe
     lost: lost.promise,
     release,
     isHeld: () => (asking ??= ask().finally(() => (asking = undefined))),
+    isFree: (name) => is(`not exists (${holders})`, name),
+    async whileFree(name, action) {
+      if (!(await take(name))) return undefined;
+      try {
+        return await action();
+      } finally {
+        await is(`pg_advisory_unlock(${lockKey})`, name).catch(() => undefined); // goes with the connection
+      }
+    },
   };
 }
 
-/** One session may take its own lock again, so this also says whether it still has it. */
-async function take(client: Client, executorId: string): Promise<boolean> {
-  const { rows } = await client.query<{ locked: boolean }>(
-    'select pg_try_advisory_lock(hashtextextended($1, 0)) as locked',
-    [`keyturn executor ${executorId}`],
-  );
-  return rows[0]?.locked === true;
-}
+const nameOf = (executorId: string) => `keyturn executor ${executorId}`;
+const lockKey = 'hashtextextended($1, 0)';
+const holders = `
+  select from pg_locks
+  where locktype = 'advisory' and granted and objsubid = 1
+    and database = (select oid from pg_database where datname = current_database())
+    and (classid::bigint << 32 | objid::bigint) = ${lockKey}`;
 
 function busy(executorId: string): RotatorError {
   return new RotatorError('BUSY', `Another rotator named "${executorId}" works on this journal.`, {

@@ -1,12 +1,17 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { DBOS } from '@dbos-inc/dbos-sdk';
 import type { RotationId } from '@keyturn/source';
 import type { Phase } from '../events.ts';
+import { systemClock, type Clock } from '../clock.ts';
 import type { Requested } from '../policy/which-rotation.ts';
 import type { Outcome, Rotation } from '../rotation.ts';
+import { RotatorError } from '../rotator-error.ts';
 import { databaseError } from './database-error.ts';
-import { lockExecutor } from './executor-lock.ts';
+import { lockExecutor, type ExecutorLock } from './executor-lock.ts';
+import { fenced } from './fence.ts';
 import { withRetries } from './retries.ts';
 import type { Json, Run, Signal } from './run.ts';
+import { takeOverTheDead } from './takeover.ts';
 
 /**
  * The durable engine: what it has begun is finished, in this process or in a later one. Once the lock of this
@@ -28,27 +33,34 @@ export interface JournalOptions {
   readonly url: string;
   /** The URL of the vault whose rotations these are: those of another one in the same journal are left alone. */
   readonly vault: string;
-  /** Names this rotator. Two processes of one name would run a step twice at once, so the second is refused. */
+  /**
+   * Names this rotator among those that share the database. Two processes of one name would run a step twice at once,
+   * so the second is refused. The rotations of one that died are gone on with here.
+   */
   readonly executorId: string;
   readonly runbook: (run: Run, rotation: Rotation) => Promise<Outcome>;
   /** Fetches what a rotation needs besides its name: nothing of that can be kept in a journal. */
   readonly rotation: (request: Requested) => Rotation;
+  /** For tests; default the machine's clock. */
+  readonly clock?: Clock;
 }
 
 /** A held rotation waits for weeks, and each restart on the way counts as a recovery. */
 const maxRecoveryAttempts = 1_000_000;
 const workflowName = 'rotation';
 const closeTimeoutMs = 20_000;
+const launchPollMs = 100;
+const longestLaunchMs = 60_000;
 
 export async function openJournal(options: JournalOptions): Promise<Journal> {
-  const { url, vault, executorId, runbook, rotation } = options;
+  const { url, vault, executorId, runbook, rotation, clock = systemClock } = options;
   const lock = await lockExecutor(url, executorId);
   const running = new Set<Promise<unknown>>();
   let closing = false;
 
   const workflow = DBOS.registerWorkflow(
     async (request: Requested): Promise<Outcome> => {
-      const about = rotation(request);
+      const about = fenced(rotation(request), mayAct);
       return runbook(durableRun(about), about);
     },
     { name: workflowName, maxRecoveryAttempts },
@@ -64,14 +76,20 @@ export async function openJournal(options: JournalOptions): Promise<Journal> {
   }
 
   function attempt<T>(about: Rotation, phase: Phase, action: () => Promise<T>): Promise<T> {
-    const { clock, report, policy } = about;
+    const { report, policy } = about;
     const forMs = phase === 'preflight' ? 0 : policy.retryForMs;
-    return withRetries(() => begin(phase, action), { phase, forMs, clock, report });
+    return withRetries(() => begin(phase, action), { phase, forMs, clock: about.clock, report });
+  }
+
+  async function mayAct(): Promise<void> {
+    if (!(await lock.isHeld())) return parked();
   }
 
   /** While closing nothing begins; what changes nothing is left where it is. */
   async function begin<T>(phase: Phase, action: () => Promise<T>): Promise<T> {
-    if (closing || !(await lock.isHeld()) || closing) return parked();
+    if (closing) return parked();
+    await mayAct();
+    if (closing) return parked();
     const done = action();
     if (phase === 'converge') return done;
     running.add(done);
@@ -119,10 +137,11 @@ export async function openJournal(options: JournalOptions): Promise<Journal> {
     }
   }
 
-  await launch({ url, executorId, vault }).catch(async (error: unknown) => {
+  await launch({ url, executorId, vault, lock }).catch(async (error: unknown) => {
     await shutDown();
     throw databaseError(error);
   });
+  const stopTakingOver = takeOverTheDead({ vault, executorId, lock, clock });
   // The engine waits for its database for ever; whoever waits for the engine is told when the lock is gone.
   const orLost = <T>(waiting: Promise<T>) => Promise.race([waiting, lock.lost]);
   return {
@@ -132,13 +151,21 @@ export async function openJournal(options: JournalOptions): Promise<Journal> {
       orLost(latestAttempt(id).then((attemptOf) => DBOS.send(attemptOf, message, signal))),
     async close() {
       closing = true;
-      await within(closeTimeoutMs, Promise.allSettled(running));
+      stopTakingOver();
+      // Without the lock a step stops before its next change, and never ends.
+      const stopped = Promise.race([Promise.allSettled(running), lock.lost.catch(ignore)]);
+      await within(closeTimeoutMs, stopped);
       await shutDown();
     },
   };
 }
 
-async function launch(at: { url: string; executorId: string; vault: string }): Promise<void> {
+async function launch(at: {
+  url: string;
+  executorId: string;
+  vault: string;
+  lock: ExecutorLock;
+}): Promise<void> {
   DBOS.setConfig({
     name: 'keyturn',
     systemDatabaseUrl: at.url,
@@ -148,7 +175,21 @@ async function launch(at: { url: string; executorId: string; vault: string }): P
     enablePatching: true,
     logger: { info: ignore, debug: ignore, warn: ignore, error: ignore },
   });
-  await DBOS.launch();
+  // The engine makes its tables as it is launched, and fails if another one does so at the same moment.
+  for (let waitedMs = 0; ; waitedMs += launchPollMs) {
+    const launched = await at.lock.whileFree('is launched', () => DBOS.launch().then(() => true));
+    if (launched) return;
+    if (waitedMs > longestLaunchMs) throw launchedByAnother();
+    await sleep(launchPollMs);
+  }
+}
+
+function launchedByAnother(): RotatorError {
+  return new RotatorError(
+    'BUSY',
+    `Another rotator has been starting on this journal for ${longestLaunchMs / 1_000} s.`,
+    { hint: 'See what it waits for, or end it.' },
+  );
 }
 
 /** Never settles: a step that is abandoned here leaves no trace, so the next process runs it again. */
