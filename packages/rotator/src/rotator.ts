@@ -6,6 +6,7 @@ import type { RotationEvent, RotationRecord } from './events.ts';
 import { openAnnouncements } from './fleet/announcements.ts';
 import type { Fleet } from './fleet/fleet.ts';
 import { openRegistry } from './fleet/registry.ts';
+import { openChanges } from './journal/changes.ts';
 import { openJournal } from './journal/journal.ts';
 import type { SecretPolicy } from './policy/secret-policy.ts';
 import { whichRotation, type Requested } from './policy/which-rotation.ts';
@@ -67,13 +68,18 @@ export async function openRotator(options: RotatorOptions): Promise<Rotator> {
   const incarnation = randomUUID();
   const pool = new Pool({ connectionString: journalUrl, max: 4, application_name: 'keyturn fleet' });
   pool.on('error', () => undefined); // an idle connection that breaks is replaced at the next use
-  const announcements = openAnnouncements();
-  const registry = await openRegistry(pool, { vault: vault.url, leaseMs, clock }).catch(
-    async (error: unknown) => {
-      await pool.end();
-      throw error;
-    },
-  );
+  const changes = openChanges(journalUrl);
+  const closeDatabase = async (): Promise<void> => {
+    await changes.close();
+    await pool.end();
+  };
+  const [announcements, registry] = await Promise.all([
+    openAnnouncements(pool, { vault: vault.url, changes }),
+    openRegistry(pool, { vault: vault.url, leaseMs, clock }),
+  ]).catch(async (error: unknown) => {
+    await closeDatabase();
+    throw error;
+  });
 
   function about(request: Requested): Rotation {
     const { policy, source } = known(request.secret);
@@ -87,6 +93,14 @@ export async function openRotator(options: RotatorOptions): Promise<Rotator> {
     return { ...request, policy, source, vault, clock, incarnation, report: record, fleet: members };
   }
 
+  /** Whom nobody expects may use any of them. */
+  function secretsOf(consumer: string | undefined): readonly string[] {
+    const uses = ({ policy }: { readonly policy: SecretPolicy }) =>
+      policy.consumers.some(({ name }) => name === consumer);
+    const theirs = options.secrets.filter(uses);
+    return (theirs.length > 0 ? theirs : options.secrets).map(({ policy }) => policy.secret);
+  }
+
   function known(secret: string): { readonly policy: SecretPolicy; readonly source: Source } {
     const found = configured.get(secret);
     if (found) return found;
@@ -95,12 +109,13 @@ export async function openRotator(options: RotatorOptions): Promise<Rotator> {
     });
   }
 
-  const listening = await listen(fleetRoutes({ announcements, registry, heartbeatMs }), fleet).catch(
-    async (error: unknown) => {
-      await pool.end();
-      throw error;
-    },
-  );
+  const listening = await listen(
+    fleetRoutes({ announcements, registry, heartbeatMs, secretsOf, watches: () => false }),
+    fleet,
+  ).catch(async (error: unknown) => {
+    await closeDatabase();
+    throw error;
+  });
   const journal = await openJournal({
     url: journalUrl,
     vault: vault.url,
@@ -109,7 +124,7 @@ export async function openRotator(options: RotatorOptions): Promise<Rotator> {
     rotation: about,
   }).catch(async (error: unknown) => {
     await listening.close();
-    await pool.end();
+    await closeDatabase();
     throw error;
   });
 
@@ -127,7 +142,7 @@ export async function openRotator(options: RotatorOptions): Promise<Rotator> {
     async close() {
       await journal.close();
       await listening.close();
-      await pool.end();
+      await closeDatabase();
     },
   };
 }

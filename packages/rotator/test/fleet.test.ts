@@ -5,6 +5,7 @@ import { Pool } from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { openAnnouncements, type Announcements } from '../src/fleet/announcements.ts';
 import { openRegistry, type Registry } from '../src/fleet/registry.ts';
+import { openChanges, type Changes } from '../src/journal/changes.ts';
 import { startEmbeddedPostgres, type EmbeddedPostgres } from '../src/journal/embedded-postgres.ts';
 import { toJournalError } from '../src/journal/journal-error.ts';
 import { fleetRoutes } from '../src/server/fleet-routes.ts';
@@ -13,11 +14,14 @@ import { openSetClock, type SetClock } from './fakes/clock.ts';
 import { vaultUrl } from './fakes/vault.ts';
 
 const leaseMs = 30_000;
+const secretsOf = (consumer: string | undefined) =>
+  consumer === 'billing' ? ['billing-db'] : ['orders-db', 'billing-db'];
 let dataFolder: string;
 let server: EmbeddedPostgres;
 let pool: Pool;
 let clock: SetClock;
 let announcements: Announcements;
+let changes: Changes;
 let registry: Registry;
 let listening: Listening;
 
@@ -37,18 +41,25 @@ beforeEach(async () => {
   await pool.query('drop schema if exists keyturn cascade');
   await start();
 });
-afterEach(() => listening.close());
+afterEach(stop);
 
 /** A rotator's side of the fleet, as it is after a start. */
 async function start(): Promise<void> {
-  announcements = openAnnouncements();
+  changes = openChanges(server.url());
+  announcements = await openAnnouncements(pool, { vault: vaultUrl, changes });
   registry = await openRegistry(pool, { vault: vaultUrl, leaseMs, clock });
-  const app = fleetRoutes({ announcements, registry, heartbeatMs: 20 });
+  const app = fleetRoutes({ announcements, registry, heartbeatMs: 20, secretsOf, watches: () => true });
   listening = await listen(app, { host: '127.0.0.1', port: 0 });
 }
 
-async function restart(): Promise<void> {
+async function stop(): Promise<void> {
   await listening.close();
+  announcements.close();
+  await changes.close();
+}
+
+async function restart(): Promise<void> {
+  await stop();
   await start();
 }
 
@@ -70,9 +81,13 @@ async function live(): Promise<string[]> {
 }
 
 /** Reads a stream of announcements until its text matches. */
-async function connect() {
+async function connect(at: { consumer?: string; lastEventId?: number; url?: string } = {}) {
+  const { consumer = 'orders-api', lastEventId, url = listening.url } = at;
   const ending = new AbortController();
-  const response = await fetch(`${listening.url}/v1/announcements`, { signal: ending.signal });
+  const response = await fetch(`${url}/v1/announcements?consumer=${consumer}`, {
+    signal: ending.signal,
+    headers: lastEventId === undefined ? {} : { 'last-event-id': String(lastEventId) },
+  });
   const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
   let text = '';
   return {
@@ -93,9 +108,9 @@ describe('announcements', () => {
   it('reach every connected instance', async () => {
     const both = [await connect(), await connect()];
     for (const one of both) await one.until(/connected/);
-    announcements.announce({ secret: 'orders-db', version: 'v2', spreadMs: 0 });
+    await announcements.announce({ secret: 'orders-db', version: 'v2', spreadMs: 0 });
     for (const one of both) {
-      const text = await one.until(/\n\n.*data: .*\n/s);
+      const text = await one.until(/"v2".*\n/);
       expect(text).toContain('event: announcement');
       expect(text).toContain('data: {"secret":"orders-db","version":"v2","spreadMs":0}');
       one.close();
@@ -104,9 +119,9 @@ describe('announcements', () => {
   });
 
   it('reach an instance that connects later, the standing one of each secret only', async () => {
-    announcements.announce({ secret: 'orders-db', version: 'v2', spreadMs: 0 });
-    announcements.announce({ secret: 'orders-db', version: 'v3', spreadMs: 0 });
-    announcements.announce({ secret: 'billing-db', version: 'w2', spreadMs: 0 });
+    await announcements.announce({ secret: 'orders-db', version: 'v2', spreadMs: 0 });
+    await announcements.announce({ secret: 'orders-db', version: 'v3', spreadMs: 0 });
+    await announcements.announce({ secret: 'billing-db', version: 'w2', spreadMs: 0 });
     const late = await connect();
     const text = await late.until(/w2/);
     expect(text).toContain('"v3"');
@@ -117,11 +132,51 @@ describe('announcements', () => {
   it('are told once, however often they are repeated', async () => {
     const one = await connect();
     for (const version of ['v2', 'v2', 'v2', 'v3'])
-      announcements.announce({ secret: 'orders-db', version, spreadMs: 0 });
+      await announcements.announce({ secret: 'orders-db', version, spreadMs: 0 });
     const text = await one.until(/"v3"/);
     expect(text.match(/event: announcement/g)).toHaveLength(2);
     expect(text.match(/^id: (\d+)$/gm)).toEqual(['id: 1', 'id: 2']);
     one.close();
+  });
+
+  it('reach the instances at every replica', async () => {
+    const otherChanges = openChanges(server.url());
+    const other = await openAnnouncements(pool, { vault: vaultUrl, changes: otherChanges });
+    const one = await connect();
+    await one.until(/connected/);
+    await other.announce({ secret: 'orders-db', version: 'v2', spreadMs: 5 });
+    expect(await one.until(/"v2"/)).toContain('"spreadMs":5');
+    one.close();
+    await otherChanges.close();
+  });
+
+  it('outlive a restart', async () => {
+    await announcements.announce({ secret: 'orders-db', version: 'v2', spreadMs: 0 });
+    await restart();
+    const one = await connect();
+    expect(await one.until(/"v2"/)).toContain('id: 1');
+    one.close();
+  });
+
+  it('of secrets that a consumer has no part in are kept from it', async () => {
+    const one = await connect({ consumer: 'billing' });
+    expect(await one.until(/watched.*\n\n/s)).toContain('data: {"secrets":["billing-db"]}');
+    await announcements.announce({ secret: 'orders-db', version: 'v2', spreadMs: 0 });
+    await announcements.announce({ secret: 'billing-db', version: 'w2', spreadMs: 0 });
+    expect(await one.until(/"w2"/)).not.toContain('orders-db');
+    one.close();
+  });
+
+  it('that an instance has heard long ago are not repeated when it connects again', async () => {
+    await announcements.announce({ secret: 'orders-db', version: 'v2', spreadMs: 0 });
+    await pool.query("select setval('keyturn.announcement_id', 5000)");
+    await announcements.announce({ secret: 'billing-db', version: 'w2', spreadMs: 0 });
+    const again = await connect({ lastEventId: 5_001 });
+    expect(await again.until(/"w2"/)).not.toContain('"v2"');
+    again.close();
+    const ofAnotherDatabase = await connect({ lastEventId: 1_000_000 });
+    expect(await ofAnotherDatabase.until(/"w2"/)).toContain('"v2"');
+    ofAnotherDatabase.close();
   });
 
   it('come with heartbeats in between, so that a broken connection shows', async () => {
@@ -274,10 +329,13 @@ describe('a registry whose database fails', () => {
 
 describe('the address', () => {
   it.each([70_000, -1])('with port %i is refused with what to do', async (port) => {
-    const listens = listen(fleetRoutes({ announcements, registry, heartbeatMs: 20 }), {
-      host: '127.0.0.1',
-      port,
-    });
+    const listens = listen(
+      fleetRoutes({ announcements, registry, heartbeatMs: 20, secretsOf, watches: () => true }),
+      {
+        host: '127.0.0.1',
+        port,
+      },
+    );
     await expect(listens).rejects.toMatchObject({
       code: 'LISTEN',
       message: expect.stringContaining('ERR_SOCKET_BAD_PORT'),
@@ -287,10 +345,13 @@ describe('the address', () => {
 
   it('that is taken already is refused with what to do', async () => {
     const { port } = new URL(listening.url);
-    const again = listen(fleetRoutes({ announcements, registry, heartbeatMs: 20 }), {
-      host: '127.0.0.1',
-      port: Number(port),
-    });
+    const again = listen(
+      fleetRoutes({ announcements, registry, heartbeatMs: 20, secretsOf, watches: () => true }),
+      {
+        host: '127.0.0.1',
+        port: Number(port),
+      },
+    );
     await expect(again).rejects.toMatchObject({
       code: 'LISTEN',
       message: expect.stringContaining('EADDRINUSE'),

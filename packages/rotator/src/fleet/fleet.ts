@@ -30,7 +30,7 @@ export interface Fleet {
    */
   readonly settledAt: number;
   /** Tells every connected instance, and each that connects later. Repeating it tells nothing new. */
-  announce(announcement: Announcement): void;
+  announce(announcement: Announcement): Promise<void>;
   /** The live instances that use a secret. One that fell silent counts as live until its lease has run out. */
   instances(secret: string): Promise<readonly Instance[]>;
 }

@@ -1,6 +1,7 @@
 import type pg from 'pg';
 import type { Clock } from '../clock.ts';
 import { databaseError } from '../journal/database-error.ts';
+import { makeTables } from '../journal/tables.ts';
 import type { Instance } from './fleet.ts';
 import type { AdoptionReport } from './report.ts';
 
@@ -13,8 +14,7 @@ export interface Registry {
   instances(secret: string): Promise<readonly Instance[]>;
 }
 
-const schema = `
-  create schema if not exists keyturn;
+const tables = `
   create table if not exists keyturn.adoption (
     vault text not null,
     secret text not null,
@@ -50,7 +50,7 @@ export async function openRegistry(
     }
   }
 
-  await query(schema);
+  await makeTables(pool, tables);
   const startedAt = clock.now();
 
   return {

@@ -46,7 +46,7 @@ async function watch(rotation: Rotation, towards: Towards): Promise<Convergence 
     return { at: clock.now(), rejections: ['it was being rolled back before'], notChecked: [] };
   }
   // After a restart nobody who connects has heard of it yet.
-  fleet.announce({ secret, version: to.version, spreadMs: 0 });
+  await fleet.announce({ secret, version: to.version, spreadMs: 0 });
   const until = clock.now() + sliceMs;
   let held = false;
   for (let first = true; clock.now() < until; first = false) {

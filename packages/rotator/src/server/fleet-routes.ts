@@ -16,8 +16,12 @@ export function fleetRoutes(at: {
   announcements: Announcements;
   registry: Registry;
   heartbeatMs: number;
+  /** The secrets of a consumer: it hears of these only. */
+  secretsOf: (consumer: string | undefined) => readonly string[];
+  /** Is every new version of a secret going to be announced, whoever publishes it? Then instances may poll less. */
+  watches: (secret: string) => boolean;
 }): Hono {
-  const { announcements, registry, heartbeatMs } = at;
+  const { announcements, registry, heartbeatMs, secretsOf, watches } = at;
   const app = new Hono();
 
   app.get('/v1/announcements', (context) =>
@@ -25,13 +29,23 @@ export function fleetRoutes(at: {
       // Frames leave in the order in which they were announced: each waits for the one before.
       let sent: Promise<unknown> = Promise.resolve();
       const send = (write: () => Promise<unknown>) => (sent = sent.then(write).catch(() => stream.abort()));
-      const unsubscribe = announcements.subscribe((announcement, id) => {
-        void send(() =>
-          stream.writeSSE({ event: 'announcement', id: String(id), data: JSON.stringify(announcement) }),
+      const secrets = secretsOf(context.req.query('consumer'));
+      const write = (event: string, data: unknown, id?: number) =>
+        send(() =>
+          stream.writeSSE({
+            event,
+            data: JSON.stringify(data),
+            ...(id === undefined ? {} : { id: String(id) }),
+          }),
         );
-      });
+      void send(() => stream.write(': connected\n\n'));
+      void write('watched', { secrets: secrets.filter(watches) });
+      const theirs = new Set(secrets);
+      const lastHeard = Number(context.req.header('last-event-id')) || 0;
+      const unsubscribe = announcements.subscribe((announcement, id) => {
+        if (theirs.has(announcement.secret)) void write('announcement', announcement, id);
+      }, lastHeard);
       const heartbeat = setInterval(() => void send(() => stream.write(': beat\n\n')), heartbeatMs);
-      await stream.write(': connected\n\n');
       await new Promise<void>((resolve) => stream.onAbort(resolve));
       clearInterval(heartbeat);
       unsubscribe();

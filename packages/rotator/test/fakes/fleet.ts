@@ -79,7 +79,7 @@ export function openFakeFleet(at: {
     get settledAt() {
       return settledAt;
     },
-    announce(announcement) {
+    async announce(announcement) {
       if (announced.at(-1)?.version !== announcement.version) announced.push(announcement);
       for (const member of members)
         clock.at(clock.now() + reactionMs, () => member.adopts && member.refresh());
