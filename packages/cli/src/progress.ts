@@ -73,5 +73,13 @@ function sentence(record: RotationRecord, { withClock }: { withClock: boolean })
       return `held at the deadline; waiting for ${record.stragglers.join(', ') || 'the clock'}`;
     case 'rejected':
       return `the new version is taken back: ${record.reason}`;
+    case 'awaiting approval':
+      return `waits until somebody else than ${record.request.who} agrees`;
+    case 'emergency':
+      return `the old credential is ended as soon as can be; this breaks ${record.breaks.join(', ') || 'nothing that is known'}`;
+    case 'order':
+      return `${record.who} says ${record.order}: ${record.why}`;
+    case 'ended':
+      return record.outcome.outcome;
   }
 }

@@ -1,9 +1,15 @@
 import type { RotationId } from '@keyturn/source';
 import type { Instance } from './fleet/fleet.ts';
+import type { GivenOrder, Request } from './order.ts';
 import type { Verdict } from './policy/converged.ts';
+import type { Outcome } from './rotation.ts';
 
-/** The phases of the protocol, in their order; `roll back` takes the place of what follows `publish`. */
+/**
+ * The phases of the protocol, in their order; `roll back` takes the place of what follows `publish`. `approve` comes
+ * where the policy asks for a second person.
+ */
 export type Phase =
+  | 'approve'
   | 'preflight'
   | 'issue'
   | 'prove'
@@ -37,7 +43,13 @@ export type RotationEvent =
     }
   /** The deadline has passed without convergence: the old credential keeps working. */
   | { readonly kind: 'held'; readonly stragglers: readonly string[] }
-  | { readonly kind: 'rejected'; readonly reason: string };
+  | { readonly kind: 'rejected'; readonly reason: string }
+  /** It waits for somebody else than who asked for it. */
+  | { readonly kind: 'awaiting approval'; readonly request: Request }
+  /** The credential is in the wrong hands: what ending it at once is going to break, by name. */
+  | { readonly kind: 'emergency'; readonly breaks: readonly string[] }
+  | ({ readonly kind: 'order' } & GivenOrder)
+  | { readonly kind: 'ended'; readonly outcome: Outcome };
 
 export type ReportEvent = (event: RotationEvent) => void;
 

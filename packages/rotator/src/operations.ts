@@ -2,25 +2,10 @@ import type { RotationId } from '@keyturn/source';
 import type { Phase, RotationRecord } from './events.ts';
 import type { Instance } from './fleet/fleet.ts';
 import type { Verdict } from './policy/converged.ts';
+import type { By, GivenOrder, Order, Request } from './order.ts';
 import type { Outcome } from './rotation.ts';
 
-/** Who asks for something, and why. Recorded beside what was done. */
-export type By = {
-  /** A person's or an application's name as the token says, or `schedule`, `event`. */
-  readonly who: string;
-  readonly why: string;
-};
-
-/** What an operator may say to an open rotation. */
-export const orders = ['proceed', 'roll back', 'abort'] as const;
-export type Order = (typeof orders)[number];
-
-/** An order that was given: one line of a rotation's story. */
-export type GivenOrder = By & {
-  readonly order: Order | 'approve';
-  /** ISO 8601. */
-  readonly at: string;
-};
+export { orders, type By, type GivenOrder, type Order, type Request } from './order.ts';
 
 export type RotationState =
   | 'awaiting approval'
@@ -41,7 +26,7 @@ export interface RotationStatus {
   readonly phase?: Phase;
   /** The version that it published. */
   readonly version?: string;
-  readonly requested: By & { readonly at: string; readonly compromised?: boolean };
+  readonly requested: Request;
   readonly orders: readonly GivenOrder[];
   readonly updatedAt: string;
   readonly endedAt?: string;

@@ -2,6 +2,7 @@ import type { CredentialRef, RotationId, Source } from '@keyturn/source';
 import type { Clock } from './clock.ts';
 import type { ReportEvent } from './events.ts';
 import type { Fleet } from './fleet/fleet.ts';
+import type { GivenOrder, Request } from './order.ts';
 import type { SecretPolicy } from './policy/secret-policy.ts';
 import type { Vault } from './vault.ts';
 
@@ -12,6 +13,8 @@ export interface Rotation {
   /** The vault version that this rotation replaces. */
   readonly from: string;
   readonly policy: SecretPolicy;
+  /** Who asked for it; absent where nobody was noted. */
+  readonly request?: Request;
   readonly source: Source;
   readonly vault: Vault;
   readonly fleet: Fleet;
@@ -19,6 +22,8 @@ export interface Rotation {
   readonly report: ReportEvent;
   /** Names this process. A step that was begun by another one may have left a request under way. */
   readonly incarnation: string;
+  /** Grows when an operator says something, to whichever rotation: a reason to listen. */
+  readonly attention?: () => number;
 }
 
 /** A version in the vault and the credential at the source that it holds. */
@@ -46,6 +51,8 @@ export type Outcome = {
   /** From the publishing of the new version to convergence, milliseconds. */
   readonly convergedMs: number;
   readonly notChecked: readonly string[];
+  /** The operator who ended the waiting before everything had converged. */
+  readonly proceeded?: GivenOrder;
 };
 
 /** `orders-db@1f3c…`: a rotation is named by what it replaces, so that a repeated request is the same rotation. */

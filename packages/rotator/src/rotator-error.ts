@@ -8,6 +8,9 @@
  * - `PREFLIGHT`: the rotation may not start, and nothing was changed; the message says which check said so.
  * - `SOURCE`: the source answered what its driver here does not expect; what a `SourceError` calls `UNEXPECTED`.
  * - `NOT_REFUSED`: the old credential was revoked and still logs in.
+ * - `ABORTED`: an operator ended the rotation where it was; it is resumed when it is asked for again.
+ * - `UNKNOWN_ROTATION`, `NOT_OPEN`: there is none of that id, or it has ended.
+ * - `NOT_ALLOWED`: who asked for a rotation may not approve it.
  * - `UNKNOWN_SECRET`: the configuration has no secret of that name.
  * - `BUSY`: another rotator works on this journal, or has taken it over.
  * - `LISTEN`: the address for the application instances can't be listened on.
@@ -25,6 +28,10 @@ export type RotatorErrorCode =
   | 'SOURCE'
   | 'NOT_REFUSED'
   | 'UNKNOWN_SECRET'
+  | 'ABORTED'
+  | 'UNKNOWN_ROTATION'
+  | 'NOT_OPEN'
+  | 'NOT_ALLOWED'
   | 'BUSY'
   | 'LISTEN';
 

@@ -8,6 +8,7 @@ import type { Fleet } from './fleet/fleet.ts';
 import { openRegistry } from './fleet/registry.ts';
 import { openChanges } from './journal/changes.ts';
 import { openJournal } from './journal/journal.ts';
+import type { GivenOrder } from './order.ts';
 import type { SecretPolicy } from './policy/secret-policy.ts';
 import { whichRotation, type Requested } from './policy/which-rotation.ts';
 import { RotatorError } from './rotator-error.ts';
@@ -41,8 +42,8 @@ export interface Rotator {
   readonly url: string;
   /** Rotates a secret, or joins or resumes the rotation of it that is open; resolves when it has closed. */
   rotate(secret: string): Promise<Outcome>;
-  /** Takes the new version of an open rotation back. */
-  rollBack(id: RotationId): Promise<void>;
+  /** Says something to an open rotation. */
+  tell(id: RotationId, order: GivenOrder): Promise<void>;
   /** Stops; open rotations are resumed by the next rotator on the same journal. */
   close(): Promise<void>;
 }
@@ -138,7 +139,7 @@ export async function openRotator(options: RotatorOptions): Promise<Rotator> {
       const versions = await vault.versions(secret);
       return journal.run(whichRotation({ vault: vault.url, secret, current, versions }));
     },
-    rollBack: (id) => journal.tell(id, 'operator', 'roll back'),
+    tell: (id, order) => journal.tell(id, order),
     async close() {
       await journal.close();
       await listening.close();

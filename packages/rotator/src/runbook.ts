@@ -1,5 +1,6 @@
 import type { Run } from './journal/run.ts';
 import { announce } from './phases/announce.ts';
+import { approve } from './phases/approve.ts';
 import { converge, type Convergence } from './phases/converge.ts';
 import { issueProveAndPublish, undoIssue } from './phases/issue.ts';
 import { preflight, type Old } from './phases/preflight.ts';
@@ -13,6 +14,7 @@ import type { Outcome, Published, Rotation } from './rotation.ts';
  * and the phase that was under way starts again by looking at the real state of the vault and the source.
  */
 export async function rotate(run: Run, rotation: Rotation): Promise<Outcome> {
+  await approve(run, rotation);
   const old = await run.step('preflight', () => preflight(rotation));
 
   const fresh = await issue(run, rotation, old);
@@ -65,7 +67,7 @@ async function close(
   const { to, revokedVersion, revoked, convergence, notChecked = [] } = at;
   return run.step('close', async () => {
     rotation.report({ kind: 'phase', phase: 'close' });
-    return {
+    const outcome: Outcome = {
       id: rotation.id,
       secret: rotation.secret,
       outcome: revokedVersion === rotation.from ? 'closed' : 'rolled back',
@@ -75,6 +77,9 @@ async function close(
       overlapMs: revoked.at - to.publishedAt,
       convergedMs: convergence.at - to.publishedAt,
       notChecked: [...convergence.notChecked, ...notChecked],
+      ...(convergence.proceeded ? { proceeded: convergence.proceeded } : {}),
     };
+    rotation.report({ kind: 'ended', outcome });
+    return outcome;
   });
 }

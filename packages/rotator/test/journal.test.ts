@@ -1,6 +1,7 @@
 import { SecretValue, SourceError } from '@keyturn/source';
 import { describe, expect, it } from 'vitest';
 import { openJournal, type JournalOptions } from '../src/journal/journal.ts';
+import type { GivenOrder } from '../src/order.ts';
 import { RotatorError } from '../src/rotator-error.ts';
 import { openSetClock } from './fakes/clock.ts';
 import { vaultUrl } from './fakes/vault.ts';
@@ -46,14 +47,14 @@ describe('the journal', () => {
       begun += 1;
       if (begun === 1) await durable.step('issue', () => Promise.reject(new RotatorError('SOURCE', 'No.')));
       waiting.resolve();
-      const said = await durable.signal<string>('operator', 30_000);
-      return { ...outcome(request), notChecked: [String(said)] };
+      const said = await durable.signal<GivenOrder>('operator', 30_000);
+      return { ...outcome(request), notChecked: [`${said?.order} ${said?.why}`] };
     });
     await expect(opened.run(request)).rejects.toMatchObject({ code: 'SOURCE' });
     const running = opened.run(request);
     await waiting.promise;
-    await opened.tell(request.id, 'operator', 'roll back');
-    expect((await running).notChecked).toEqual(['roll back']);
+    await opened.tell(request.id, { order: 'roll back', who: 'ann', why: 'it smells', at: 'noon' });
+    expect((await running).notChecked).toEqual(['roll back it smells']);
   });
 
   it('runs the runbook once for two requests at the same time', async () => {
@@ -126,7 +127,7 @@ describe('the journal', () => {
     await waiting.promise;
     expect(await opened.unfinished('orders-db')).toEqual(request);
     expect(await opened.unfinished('orders')).toBeUndefined();
-    await opened.tell(request.id, 'operator', 'proceed');
+    await opened.tell(request.id, { order: 'proceed', who: 'ann', why: 'enough', at: 'noon' });
     await running;
     expect(await opened.unfinished('orders-db')).toBeUndefined();
   });

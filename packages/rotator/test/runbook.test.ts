@@ -33,6 +33,7 @@ describe('a rotation', () => {
       'verify',
       'revoke',
       'close',
+      'ended',
     ]);
     expect(world.source.live()).toEqual(['b#orders-db@v1']);
     expect(world.vault.find('v1')).toMatchObject({ enabled: false, tags: { credential: 'a' } });
@@ -214,7 +215,7 @@ describe('a roll back', () => {
 
   it('is not cut short by an operator who orders it twice', async () => {
     const world = openWorld();
-    world.signals.push('roll back', 'roll back', 'roll back');
+    for (let time = 0; time < 3; time += 1) world.say('roll back');
     const ending = await world.request();
     expectRolledBack(world, ending);
     expect(outcomeOf(ending).convergedMs).toBeGreaterThanOrEqual(185_000);

@@ -3,6 +3,7 @@ import { DBOS } from '@dbos-inc/dbos-sdk';
 import type { RotationId } from '@keyturn/source';
 import type { Phase } from '../events.ts';
 import { systemClock, type Clock } from '../clock.ts';
+import type { GivenOrder } from '../order.ts';
 import type { Requested } from '../policy/which-rotation.ts';
 import type { Outcome, Rotation } from '../rotation.ts';
 import { RotatorError } from '../rotator-error.ts';
@@ -22,8 +23,8 @@ export interface Journal {
   run(request: Requested): Promise<Outcome>;
   /** The rotation of a secret that was begun and has not ended, if there is one. */
   unfinished(secret: string): Promise<Requested | undefined>;
-  /** Says something to an open rotation. */
-  tell(id: RotationId, signal: Signal, message: string): Promise<void>;
+  /** Says something to a rotation; one that has ended doesn't hear it. */
+  tell(id: RotationId, order: GivenOrder): Promise<void>;
   /** Lets a step that changes things finish, then stops; open rotations stay resumable. */
   close(): Promise<void>;
 }
@@ -147,8 +148,8 @@ export async function openJournal(options: JournalOptions): Promise<Journal> {
   return {
     run: (request) => orLost(run(request)),
     unfinished: (secret) => orLost(unfinished(secret)),
-    tell: async (id, signal, message) =>
-      orLost(latestAttempt(id).then((attemptOf) => DBOS.send(attemptOf, message, signal))),
+    tell: async (id, order) =>
+      orLost(latestAttempt(id).then((attemptOf) => DBOS.send(attemptOf, order, 'operator'))),
     async close() {
       closing = true;
       stopTakingOver();

@@ -1,8 +1,11 @@
 import type { CredentialRef, Usage } from '@keyturn/source';
 import type { Instance } from '../fleet/fleet.ts';
 import type { Run } from '../journal/run.ts';
+import type { GivenOrder } from '../order.ts';
 import { hasConverged, judgeConvergence, type Verdict } from '../policy/converged.ts';
+import type { SecretPolicy } from '../policy/secret-policy.ts';
 import type { Published, Rotation } from '../rotation.ts';
+import { aborted } from './approve.ts';
 import { findRollBack, refuseIfNotOurs } from './publish.ts';
 
 /** How the waiting ended. */
@@ -12,6 +15,8 @@ export type Convergence = {
   /** Why the new version must be taken back; empty if nobody objected. */
   readonly rejections: readonly string[];
   readonly notChecked: readonly string[];
+  /** The operator who didn't want to wait. */
+  readonly proceeded?: GivenOrder;
 };
 
 interface Towards {
@@ -19,7 +24,7 @@ interface Towards {
   readonly leaving: CredentialRef;
 }
 
-/** One durable step waits this long at most, so that an operator is heard in between. */
+/** One durable step waits this long at most: so often it is seen whether somebody else has published. */
 const sliceMs = 60_000;
 
 /**
@@ -27,18 +32,29 @@ const sliceMs = 60_000;
  * people are told, the old credential keeps working, and the waiting goes on.
  */
 export async function converge(run: Run, rotation: Rotation, towards: Towards): Promise<Convergence> {
+  const { clock, report } = rotation;
   for (;;) {
     const convergence = await run.step('converge', () => watch(rotation, towards));
     if (convergence) return convergence;
-    const order = await run.signal<string>('operator', 0);
-    if (order === 'roll back' && !towards.to.rolledBack) {
-      return { at: rotation.clock.now(), rejections: ['an operator asked for it'], notChecked: [] };
-    }
+    const given = await run.signal<GivenOrder>('operator', 0);
+    if (given === undefined) continue;
+    report({ kind: 'order', ...given });
+    const { order, who, why } = given;
+    if (order === 'abort') await run.step('converge', () => Promise.reject(aborted(rotation, given)));
+    if (order === 'proceed')
+      return {
+        at: clock.now(),
+        rejections: [],
+        notChecked: [`convergence: ${who} went on without it (${why})`],
+        proceeded: given,
+      };
+    if (order === 'roll back' && !towards.to.rolledBack)
+      return { at: clock.now(), rejections: [`${who} asked for it: ${why}`], notChecked: [] };
   }
 }
 
 async function watch(rotation: Rotation, towards: Towards): Promise<Convergence | null> {
-  const { clock, policy, fleet, secret } = rotation;
+  const { clock, policy, fleet, secret, request } = rotation;
   const { to } = towards;
   rotation.report({ kind: 'phase', phase: 'converge' });
   await refuseIfNotOurs(rotation);
@@ -48,13 +64,19 @@ async function watch(rotation: Rotation, towards: Towards): Promise<Convergence 
   // After a restart nobody who connects has heard of it yet.
   await fleet.announce({ secret, version: to.version, spreadMs: 0 });
   const until = clock.now() + sliceMs;
+  const heardBefore = rotation.attention?.();
+  const spoken = () => rotation.attention?.() !== heardBefore;
   let held = false;
-  for (let first = true; clock.now() < until; first = false) {
+  for (let first = true; clock.now() < until && !spoken(); first = false) {
     const seen = await look(rotation, towards).catch(unlessFirst(first));
     if (seen === undefined) return null;
     if (seen.converged || seen.rejections.length > 0) {
       return { at: clock.now(), rejections: seen.rejections, notChecked: notChecked(seen.verdicts) };
     }
+    const cutOff = request?.compromised
+      ? whomAnEmergencyCutsOff(seen.verdicts, { policy, to, now: clock.now() })
+      : undefined;
+    if (cutOff) return { at: clock.now(), rejections: [], notChecked: cutOff };
     if (!held && isOverdue(rotation, to)) {
       held = true;
       rotation.report({ kind: 'held', stragglers: seen.verdicts.flatMap(({ stragglers }) => stragglers) });
@@ -62,6 +84,24 @@ async function watch(rotation: Rotation, towards: Towards): Promise<Convergence 
     await clock.sleep(policy.pollMs);
   }
   return null;
+}
+
+/**
+ * In an emergency nothing waits for the clock, and nobody is waited for for long: names who is cut off, nobody if
+ * everyone has adopted; undefined as long as there is reason to wait.
+ */
+function whomAnEmergencyCutsOff(
+  verdicts: readonly Verdict[],
+  { policy, to, now }: { policy: SecretPolicy; to: Published; now: number },
+): readonly string[] | undefined {
+  const behind = verdicts.filter(({ check, passed }) => check !== 'clock' && passed === false);
+  const isOver = now - to.publishedAt >= (policy.emergencyMs ?? 60_000);
+  if (behind.length > 0 && !isOver) return undefined;
+  return [
+    'clock: an emergency does not wait for it',
+    ...behind.map(({ check, stragglers }) => `${check}: ${stragglers.join(', ')} cut off`),
+    ...notChecked(verdicts),
+  ];
 }
 
 /**
@@ -86,7 +126,7 @@ interface Seen {
 }
 
 async function look(rotation: Rotation, { to, leaving }: Towards): Promise<Seen> {
-  const { clock, policy, fleet, secret, source } = rotation;
+  const { clock, policy, fleet, secret, source, request } = rotation;
   const { version, publishedAt } = to;
   const instances = await fleet.instances(secret);
   const usage = await source.usage(leaving);
@@ -94,9 +134,12 @@ async function look(rotation: Rotation, { to, leaving }: Towards): Promise<Seen>
   const verdicts = judgeConvergence({ policy, now, publishedAt, version, instances, usage });
   const converged = hasConverged(verdicts);
   reportStanding(rotation, { to, leaving, converged, verdicts, instances, usage });
-  const rejections = to.rolledBack
-    ? [] // an objection against the old value is no evidence that the new one may go
-    : instances.filter((instance) => isRejecting(instance, version)).map(rejection);
+  // An objection against the old value is no evidence that the new one may go; nor is it in an emergency, when the
+  // old one is in the wrong hands.
+  const rejections =
+    to.rolledBack || request?.compromised
+      ? []
+      : instances.filter((instance) => isRejecting(instance, version)).map(rejection);
   return { converged, verdicts, rejections };
 }
 

@@ -1,6 +1,7 @@
 import { isRefused, SourceError, type CredentialRef, type SecretValue, type Source } from '@keyturn/source';
 import { slotInUse } from '../policy/idle-slot.ts';
 import { mayStart, type Refusal } from '../policy/may-start.ts';
+import { whatAnEmergencyBreaks } from '../policy/what-breaks.ts';
 import type { Rotation } from '../rotation.ts';
 import { RotatorError } from '../rotator-error.ts';
 import { versionTags } from '../vault.ts';
@@ -20,7 +21,9 @@ export type Old = {
 export async function preflight(rotation: Rotation): Promise<Old> {
   rotation.report({ kind: 'phase', phase: 'preflight' });
   try {
-    return await look(rotation);
+    const old = await look(rotation);
+    if (rotation.request?.compromised) await warn(rotation, old);
+    return old;
   } catch (error) {
     throw isUnfit(error)
       ? new RotatorError('PREFLIGHT', error.message, { hint: error.hint, cause: error })
@@ -54,6 +57,12 @@ async function look(rotation: Rotation): Promise<Old> {
     incarnation: current.tags.rotation === id || others.length > 0 ? 'unknown' : rotation.incarnation,
     rolledBack: (await findRollBack(rotation)) !== undefined,
   };
+}
+
+/** In an emergency people hear what is going to break before anything does. */
+async function warn({ policy, fleet, source, secret, report }: Rotation, { ref }: Old): Promise<void> {
+  const [instances, usage] = [await fleet.instances(secret), await source.usage(ref)];
+  report({ kind: 'emergency', breaks: whatAnEmergencyBreaks({ policy, instances, usage }) });
 }
 
 async function authenticates(source: Source, value: SecretValue): Promise<boolean> {

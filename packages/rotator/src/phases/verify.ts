@@ -20,14 +20,30 @@ export async function verify(
   try {
     await rotation.source.prove(await rotation.vault.read(rotation.secret, fresh.version));
   } catch (error) {
-    if (isRefused(error)) return { rejected: 'the source refuses the published value', notChecked: [] };
+    // In an emergency the old value is in the wrong hands: it is no way back.
+    if (isRefused(error) && !rotation.request?.compromised)
+      return { rejected: 'the source refuses the published value', notChecked: [] };
     throw error;
   }
-  return {
-    notChecked: (await hasTraffic(rotation, fresh))
-      ? []
-      : ['traffic: nobody has logged in with the new value yet'],
-  };
+  return traffic(rotation, fresh);
+}
+
+/** Has somebody but us logged in? Waits for it where the policy says for how long. */
+async function traffic(rotation: Rotation, fresh: Published): Promise<Verification> {
+  const { clock, policy, request } = rotation;
+  const { freshLoginWithinMs = 0 } = policy;
+  const until = clock.now() + (request?.compromised ? 0 : freshLoginWithinMs);
+  while (!(await hasTraffic(rotation, fresh))) {
+    if (clock.now() < until) await clock.sleep(policy.pollMs);
+    else if (freshLoginWithinMs === 0 || request?.compromised)
+      return { notChecked: ['traffic: nobody has logged in with the new value yet'] };
+    else
+      return {
+        rejected: `nobody has logged in with the new value within ${freshLoginWithinMs / 1_000} s`,
+        notChecked: [],
+      };
+  }
+  return { notChecked: [] };
 }
 
 async function hasTraffic(

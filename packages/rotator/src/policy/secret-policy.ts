@@ -21,6 +21,12 @@ export interface SecretPolicy {
   readonly overlapMs?: number;
   /** After this long without convergence the rotation is held and people are told. */
   readonly deadlineMs: number;
+  /** Nothing is done before somebody else than who asked for it has agreed. Not in an emergency. */
+  readonly needsApproval?: boolean;
+  /** In an emergency the old credential is ended after this long at the latest; default 60,000. */
+  readonly emergencyMs?: number;
+  /** The new version is taken back if nobody has logged in with it for this long after convergence; never if absent. */
+  readonly freshLoginWithinMs?: number;
   /** How often adoption and usage are looked at while waiting. */
   readonly pollMs: number;
   /** A request to the vault that has had no answer for this long is given up. */

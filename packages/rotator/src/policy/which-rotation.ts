@@ -1,4 +1,5 @@
 import type { RotationId } from '@keyturn/source';
+import type { Request } from '../order.ts';
 import { replacedVersion, rotationId } from '../rotation.ts';
 import type { VaultVersion } from '../vault.ts';
 
@@ -10,6 +11,8 @@ export type Requested = {
   readonly secret: string;
   /** The vault version that the rotation replaces. */
   readonly from: string;
+  /** Who asked for it, of all who did the first. */
+  readonly request?: Request;
 };
 
 /**

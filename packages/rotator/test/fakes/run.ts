@@ -2,7 +2,7 @@ import type { Clock } from '../../src/clock.ts';
 import type { ReportEvent } from '../../src/events.ts';
 import { JournalError, toJournalError } from '../../src/journal/journal-error.ts';
 import { withRetries } from '../../src/journal/retries.ts';
-import type { Json, Run } from '../../src/journal/run.ts';
+import type { Json, Run, Signal } from '../../src/journal/run.ts';
 import type { Process } from './process.ts';
 
 /** What one step left. */
@@ -43,6 +43,12 @@ export function openFakeRun(options: {
     return outcome(known) as T;
   }
 
+  async function heard(withinMs: number): Promise<Json> {
+    const until = clock.now() + withinMs;
+    while (signals.length === 0 && clock.now() < until) await clock.sleep(60_000);
+    return signals.shift() ?? null;
+  }
+
   return {
     id,
     step: (name, action) =>
@@ -55,8 +61,8 @@ export function openFakeRun(options: {
         const forMs = name === 'preflight' ? 0 : retryForMs;
         return withRetries(watched, { phase: name, forMs, clock, report });
       }),
-    signal: async <T extends Json>() =>
-      (await once('signal', async () => (signals.shift() ?? null) as T | null)) ?? undefined,
+    signal: async <T extends Json>(_name: Signal, withinMs: number) =>
+      (await once('signal', async () => (await heard(withinMs)) as T | null)) ?? undefined,
   };
 }
 

@@ -1,6 +1,7 @@
 import type { SecretValue } from '@keyturn/source';
 import type { RotationEvent } from '../../src/events.ts';
 import type { Json } from '../../src/journal/run.ts';
+import type { GivenOrder, Request } from '../../src/order.ts';
 import type { SecretPolicy } from '../../src/policy/secret-policy.ts';
 import { whichRotation, type Requested } from '../../src/policy/which-rotation.ts';
 import type { Outcome, Rotation } from '../../src/rotation.ts';
@@ -53,8 +54,8 @@ export interface World {
   readonly events: readonly RotationEvent[];
   readonly errors: readonly unknown[];
   readonly outcomes: readonly Outcome[];
-  /** What an operator says to the open rotation. */
-  readonly signals: Json[];
+  /** An operator says something to the open rotation. */
+  say(order: GivenOrder['order'], by?: string): void;
   /** What was found broken, after which call. */
   readonly broken: ReadonlySet<string>;
   /** What the first version held. */
@@ -73,7 +74,9 @@ export interface World {
 export type Runbook = (run: Run, rotation: Rotation) => Promise<Outcome>;
 
 /** A secret with two instances that run on its first version, which the source holds in slot a. */
-export function openWorld(options: { policy?: Partial<SecretPolicy>; runbook?: Runbook } = {}): World {
+export function openWorld(
+  options: { policy?: Partial<SecretPolicy>; runbook?: Runbook; asked?: Request } = {},
+): World {
   const policy = { ...usualPolicy, ...options.policy };
   const runbook = options.runbook ?? rotate;
   const clock = openSetClock();
@@ -93,6 +96,7 @@ export function openWorld(options: { policy?: Partial<SecretPolicy>; runbook?: R
   const errors: unknown[] = [];
   const outcomes: Outcome[] = [];
   const signals: Json[] = [];
+  let said = 0;
   const broken = new Set<string>();
   const hooks: { name: string; left: number; happening: () => void }[] = [];
 
@@ -129,6 +133,7 @@ export function openWorld(options: { policy?: Partial<SecretPolicy>; runbook?: R
       clock: itsClock,
       report: (event) => void events.push(event),
       incarnation: `process ${processes}`,
+      attention: () => said,
     };
     const run = openFakeRun({
       id: attempt.request.id,
@@ -167,7 +172,10 @@ export function openWorld(options: { policy?: Partial<SecretPolicy>; runbook?: R
     events,
     errors,
     outcomes,
-    signals,
+    say(order, by = 'ann') {
+      said += 1;
+      signals.push({ order, who: by, why: 'she knows', at: new Date(clock.now()).toISOString() });
+    },
     broken,
     oldValue,
     async request({ crash, crashAt } = {}) {
@@ -175,7 +183,8 @@ export function openWorld(options: { policy?: Partial<SecretPolicy>; runbook?: R
       if (open) return work(open, crash, crashAt);
       const current = await vault.port.current(secret);
       const versions = await vault.port.versions(secret);
-      const request = whichRotation({ vault: vault.port.url, secret, current, versions });
+      const which = whichRotation({ vault: vault.port.url, secret, current, versions });
+      const request = options.asked ? { ...which, request: options.asked } : which;
       const attempt: Attempt = { request, entries: [], state: 'open' };
       attempts.push(attempt);
       return work(attempt, crash, crashAt);
