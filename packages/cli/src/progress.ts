@@ -78,8 +78,12 @@ function sentence(record: RotationRecord, { withClock }: { withClock: boolean })
     case 'emergency':
       return `the old credential is ended as soon as can be; this breaks ${record.breaks.join(', ') || 'nothing that is known'}`;
     case 'order':
-      return `${record.who} says ${record.order}: ${record.why}`;
+      return `${record.given.who} says ${record.given.order}: ${record.given.why}`;
+    case 'requested':
+      return `asked for by ${record.request.who}: ${record.request.why}`;
     case 'ended':
       return record.outcome.outcome;
+    case 'failed':
+      return `stopped: ${record.message}`;
   }
 }

@@ -48,8 +48,11 @@ export type RotationEvent =
   | { readonly kind: 'awaiting approval'; readonly request: Request }
   /** The credential is in the wrong hands: what ending it at once is going to break, by name. */
   | { readonly kind: 'emergency'; readonly breaks: readonly string[] }
-  | ({ readonly kind: 'order' } & GivenOrder)
-  | { readonly kind: 'ended'; readonly outcome: Outcome };
+  | { readonly kind: 'order'; readonly given: GivenOrder }
+  | { readonly kind: 'requested'; readonly request: Request }
+  | { readonly kind: 'ended'; readonly outcome: Outcome }
+  /** It stopped for good; the rotation stays open, and the next request goes on from there. */
+  | { readonly kind: 'failed'; readonly code: string; readonly message: string; readonly hint?: string };
 
 export type ReportEvent = (event: RotationEvent) => void;
 

@@ -10,6 +10,7 @@ import { RotatorError } from '../rotator-error.ts';
 import { databaseError } from './database-error.ts';
 import { lockExecutor, type ExecutorLock } from './executor-lock.ts';
 import { fenced } from './fence.ts';
+import { toJournalError } from './journal-error.ts';
 import { withRetries } from './retries.ts';
 import type { Json, Run, Signal } from './run.ts';
 import { takeOverTheDead } from './takeover.ts';
@@ -62,7 +63,11 @@ export async function openJournal(options: JournalOptions): Promise<Journal> {
   const workflow = DBOS.registerWorkflow(
     async (request: Requested): Promise<Outcome> => {
       const about = fenced(rotation(request), mayAct);
-      return runbook(durableRun(about), about);
+      return runbook(durableRun(about), about).catch((error: unknown) => {
+        const { code, message, hint } = toJournalError(error);
+        about.report({ kind: 'failed', code, message, ...(hint === undefined ? {} : { hint }) });
+        throw error;
+      });
     },
     { name: workflowName, maxRecoveryAttempts },
   );

@@ -20,7 +20,7 @@ export async function approve(run: Run, rotation: Rotation): Promise<void> {
   for (;;) {
     const given = await run.signal<GivenOrder>('operator', waitMs);
     if (given === undefined) continue;
-    report({ kind: 'order', ...given });
+    report({ kind: 'order', given });
     if (given.order === 'approve' && given.who !== request.who) return;
     if (given.order === 'abort') await run.step('approve', () => Promise.reject(aborted(rotation, given)));
   }

@@ -38,7 +38,7 @@ export async function converge(run: Run, rotation: Rotation, towards: Towards): 
     if (convergence) return convergence;
     const given = await run.signal<GivenOrder>('operator', 0);
     if (given === undefined) continue;
-    report({ kind: 'order', ...given });
+    report({ kind: 'order', given });
     const { order, who, why } = given;
     if (order === 'abort') await run.step('converge', () => Promise.reject(aborted(rotation, given)));
     if (order === 'proceed')
