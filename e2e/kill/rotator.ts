@@ -142,7 +142,7 @@ const rotator = await openRotator({
   },
 });
 try {
-  const outcome = await rotator.rotate(orders.policy.secret);
+  const outcome = await rotator.operator.rotate({ secret: orders.policy.secret });
   process.stdout.write(`${JSON.stringify(outcome)}\n`);
 } catch (error) {
   const { name, code, message } = error as { name?: string; code?: string; message?: string };

@@ -28,6 +28,10 @@ export const exitCodes = {
     code: 11,
     meaning: 'the local vault could not start: its port or its data folder is not to be had',
   },
+  aborted: {
+    code: 12,
+    meaning: 'an operator aborted the rotation; both credentials work; run again to resume',
+  },
   interrupted: {
     code: 130,
     meaning:
@@ -54,6 +58,7 @@ const byErrorCode: Readonly<Record<string, keyof typeof exitCodes>> = {
   SOURCE: 'source',
   VAULT_CHANGED: 'needsPerson',
   NOT_REFUSED: 'needsPerson',
+  ABORTED: 'aborted',
   JOURNAL: 'journal',
   BUSY: 'journal',
   LISTEN: 'journal',

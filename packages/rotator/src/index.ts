@@ -1,4 +1,15 @@
 export { systemClock, type Clock } from './clock.ts';
+export type {
+  By,
+  GivenOrder,
+  Operations,
+  Order,
+  Request,
+  RotationState,
+  RotationStatus,
+  SecretStatus,
+} from './operations.ts';
+export type { ConfiguredSecret, Operator, Outlook } from './triggers/operator.ts';
 export type { Phase, ReportEvent, RotationEvent, RotationRecord } from './events.ts';
 export type { Announcement, Fleet, Instance } from './fleet/fleet.ts';
 export { JournalError } from './journal/journal-error.ts';

@@ -1,21 +1,17 @@
 import { randomUUID } from 'node:crypto';
-import type { RotationId, Source } from '@keyturn/source';
-import { Pool } from 'pg';
+import type { Hono } from 'hono';
 import { systemClock, type Clock } from './clock.ts';
-import type { RotationEvent, RotationRecord } from './events.ts';
-import { openAnnouncements } from './fleet/announcements.ts';
+import type { RotationRecord } from './events.ts';
 import type { Fleet } from './fleet/fleet.ts';
-import { openRegistry } from './fleet/registry.ts';
-import { openChanges } from './journal/changes.ts';
+import { openDatabase, type Database } from './journal/database.ts';
 import { openJournal } from './journal/journal.ts';
-import type { GivenOrder } from './order.ts';
-import type { SecretPolicy } from './policy/secret-policy.ts';
-import { whichRotation, type Requested } from './policy/which-rotation.ts';
+import type { Requested } from './policy/which-rotation.ts';
+import type { Rotation } from './rotation.ts';
 import { RotatorError } from './rotator-error.ts';
-import type { Outcome, Rotation } from './rotation.ts';
 import { rotate } from './runbook.ts';
 import { fleetRoutes } from './server/fleet-routes.ts';
 import { listen } from './server/listen.ts';
+import { openOperator, type ConfiguredSecret, type Operator, type Outlook } from './triggers/operator.ts';
 import type { Vault } from './vault.ts';
 
 export interface RotatorOptions {
@@ -25,7 +21,7 @@ export interface RotatorOptions {
   readonly executorId?: string;
   readonly vault: Vault;
   /** What can be rotated, and where each is issued. */
-  readonly secrets: readonly { readonly policy: SecretPolicy; readonly source: Source }[];
+  readonly secrets: readonly ConfiguredSecret[];
   /** Where instances connect. `leaseMs`: how long one that fell silent counts as live. */
   readonly fleet: {
     readonly host: string;
@@ -35,15 +31,22 @@ export interface RotatorOptions {
   };
   readonly report?: (record: RotationRecord) => void;
   readonly clock?: Clock;
+  /** Is every new version of a secret announced, whoever publishes it? Then instances poll less. Default: no. */
+  readonly watches?: (secret: string) => boolean;
+  /** What is known of a secret besides its rotations. */
+  readonly outlook?: (secret: string) => Outlook;
+  /** Other routes at the same address. */
+  readonly routes?: (rotator: Pick<Rotator, 'operator' | 'database'>) => readonly Hono[];
 }
 
 export interface Rotator {
   /** Where instances connect. */
   readonly url: string;
-  /** Rotates a secret, or joins or resumes the rotation of it that is open; resolves when it has closed. */
-  rotate(secret: string): Promise<Outcome>;
-  /** Says something to an open rotation. */
-  tell(id: RotationId, order: GivenOrder): Promise<void>;
+  /** Starts rotations, or joins or resumes the one of a secret that is open, and says something to those. */
+  readonly operator: Operator;
+  readonly database: Database;
+  /** Tells of a version that was published: every instance that is connected, at whichever replica. */
+  announce(secret: string, version: string): Promise<void>;
   /** Stops; open rotations are resumed by the next rotator on the same journal. */
   close(): Promise<void>;
 }
@@ -53,97 +56,108 @@ export interface Rotator {
  *
  * @example
  * const rotator = await openRotator({ journalUrl, vault, secrets: [{ policy, source }], fleet: { host: '127.0.0.1', port: 7420 } });
- * const outcome = await rotator.rotate('orders-db');
+ * const outcome = await rotator.operator.rotate({ secret: 'orders-db' });
  */
 export async function openRotator(options: RotatorOptions): Promise<Rotator> {
+  const { journalUrl, executorId = 'keyturn', vault, fleet, clock = systemClock } = options;
   const {
-    journalUrl,
-    executorId = 'keyturn',
-    vault,
-    fleet,
-    clock = systemClock,
     report = () => undefined,
+    watches = () => false,
+    outlook = () => ({}),
+    routes = () => [],
   } = options;
   const { leaseMs = 30_000, heartbeatMs = 15_000 } = fleet;
-  const configured = new Map(options.secrets.map((one) => [one.policy.secret, one]));
+  const secrets = new Map(options.secrets.map((one) => [one.policy.secret, one]));
   const incarnation = randomUUID();
-  const pool = new Pool({ connectionString: journalUrl, max: 4, application_name: 'keyturn fleet' });
-  pool.on('error', () => undefined); // an idle connection that breaks is replaced at the next use
-  const changes = openChanges(journalUrl);
-  const closeDatabase = async (): Promise<void> => {
-    await changes.close();
-    await pool.end();
+  const undo: (() => Promise<void>)[] = [];
+  const close = async (): Promise<void> => {
+    for (const step of undo.splice(0).toReversed()) await step();
   };
-  const [announcements, registry] = await Promise.all([
-    openAnnouncements(pool, { vault: vault.url, changes }),
-    openRegistry(pool, { vault: vault.url, leaseMs, clock }),
-  ]).catch(async (error: unknown) => {
-    await closeDatabase();
-    throw error;
-  });
 
-  function about(request: Requested): Rotation {
-    const { policy, source } = known(request.secret);
-    const record = (event: RotationEvent) =>
-      report({ ...event, rotation: request.id, at: new Date(clock.now()).toISOString() });
+  async function open(): Promise<Rotator> {
+    const database = await openDatabase({ url: journalUrl, vault: vault.url, leaseMs, clock });
+    undo.push(() => database.close());
+    const { announcements, registry, history, changes } = database;
+    let said = 0;
+    changes.on('order', () => (said += 1));
+
+    const record = (one: RotationRecord): void => {
+      history.record(one);
+      report(one);
+    };
     const members: Fleet = {
       settledAt: registry.settledAt,
       announce: (announcement) => announcements.announce(announcement),
       instances: (secret) => registry.instances(secret),
     };
-    return { ...request, policy, source, vault, clock, incarnation, report: record, fleet: members };
+    const about = (requested: Requested): Rotation => {
+      const { policy, source } = configured(requested.secret);
+      return {
+        ...requested,
+        policy,
+        source,
+        vault,
+        clock,
+        incarnation,
+        fleet: members,
+        attention: () => said,
+        report: (event) =>
+          record({ ...event, rotation: requested.id, at: new Date(clock.now()).toISOString() }),
+      };
+    };
+    const journal = await openJournal({
+      url: journalUrl,
+      vault: vault.url,
+      executorId,
+      runbook: rotate,
+      rotation: about,
+    });
+    undo.push(() => journal.close());
+    const names = [...secrets.keys()];
+    const operator = openOperator({
+      vault,
+      names,
+      configured,
+      journal,
+      database,
+      clock,
+      record,
+      outlook,
+    });
+
+    const app = fleetRoutes({ announcements, registry, heartbeatMs, secretsOf, watches });
+    for (const more of routes({ operator, database })) app.route('/', more);
+    const listening = await listen(app, fleet);
+    undo.push(() => listening.close());
+    return {
+      url: listening.url,
+      operator,
+      database,
+      announce: (secret, version) => announcements.announce({ secret, version, spreadMs: 0 }),
+      close,
+    };
+  }
+
+  function configured(secret: string): ConfiguredSecret {
+    const found = secrets.get(secret);
+    if (found) return found;
+    const names = [...secrets.keys()];
+    throw new RotatorError('UNKNOWN_SECRET', `The secret ${secret} is not configured.`, {
+      hint: `Configured: ${names.slice(0, 20).join(', ') || 'none'}${names.length > 20 ? ', …' : ''}.`,
+    });
   }
 
   /** Whom nobody expects may use any of them. */
   function secretsOf(consumer: string | undefined): readonly string[] {
-    const uses = ({ policy }: { readonly policy: SecretPolicy }) =>
-      policy.consumers.some(({ name }) => name === consumer);
-    const theirs = options.secrets.filter(uses);
-    return (theirs.length > 0 ? theirs : options.secrets).map(({ policy }) => policy.secret);
+    const all = [...secrets.values()].map(({ policy }) => policy);
+    const theirs = all.filter(({ consumers }) => consumers.some(({ name }) => name === consumer));
+    return (theirs.length > 0 ? theirs : all).map(({ secret }) => secret);
   }
 
-  function known(secret: string): { readonly policy: SecretPolicy; readonly source: Source } {
-    const found = configured.get(secret);
-    if (found) return found;
-    throw new RotatorError('UNKNOWN_SECRET', `The secret ${secret} is not configured.`, {
-      hint: `Configured: ${[...configured.keys()].join(', ') || 'none'}.`,
-    });
+  try {
+    return await open();
+  } catch (error) {
+    await close();
+    throw error;
   }
-
-  const listening = await listen(
-    fleetRoutes({ announcements, registry, heartbeatMs, secretsOf, watches: () => false }),
-    fleet,
-  ).catch(async (error: unknown) => {
-    await closeDatabase();
-    throw error;
-  });
-  const journal = await openJournal({
-    url: journalUrl,
-    vault: vault.url,
-    executorId,
-    runbook: rotate,
-    rotation: about,
-  }).catch(async (error: unknown) => {
-    await listening.close();
-    await closeDatabase();
-    throw error;
-  });
-
-  return {
-    url: listening.url,
-    async rotate(secret) {
-      known(secret);
-      const unfinished = await journal.unfinished(secret);
-      if (unfinished) return journal.run(unfinished);
-      const current = await vault.current(secret);
-      const versions = await vault.versions(secret);
-      return journal.run(whichRotation({ vault: vault.url, secret, current, versions }));
-    },
-    tell: (id, order) => journal.tell(id, order),
-    async close() {
-      await journal.close();
-      await listening.close();
-      await closeDatabase();
-    },
-  };
 }

@@ -51,7 +51,7 @@ export async function rotateCommand(
     });
     try {
       const ended = await Promise.race([
-        rotator.rotate(secret),
+        rotator.operator.rotate({ secret }),
         held.promise.then(() => 'held' as const),
         interrupted.then(() => 'interrupted' as const),
       ]);

@@ -1,11 +1,14 @@
 import { Client } from 'pg';
 
 /** What replicas tell each other: that there is something new to be read in the database. */
-export const topics = ['announcement', 'event'] as const;
+const topics = ['announcement', 'event', 'order'] as const;
 export type Topic = (typeof topics)[number];
 
 export interface Changes {
-  /** Calls back when another replica says so, and every few seconds in case its word was lost. Returns the way out. */
+  /**
+   * Calls back when a replica says so. Its word may be lost, so everybody but who waits for orders is also called
+   * every few seconds. Returns the way out.
+   */
   on(topic: Topic, look: () => void): () => void;
   close(): Promise<void>;
 }
@@ -21,12 +24,16 @@ export const tell = (topic: Topic): string => `pg_notify('${channel}', '${topic}
  * told, so everyone looks from time to time anyway.
  */
 export function openChanges(url: string): Changes {
-  const looks: Record<Topic, Set<() => void>> = { announcement: new Set(), event: new Set() };
+  const looks: Record<Topic, Set<() => void>> = {
+    announcement: new Set(),
+    event: new Set(),
+    order: new Set(),
+  };
   let client: Client | undefined;
   let closed = false;
 
   const lookAtAll = (): void => {
-    for (const topic of topics) for (const look of looks[topic]) look();
+    for (const topic of ['announcement', 'event'] as const) for (const look of looks[topic]) look();
   };
 
   async function connect(): Promise<void> {
