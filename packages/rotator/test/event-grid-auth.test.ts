@@ -27,7 +27,7 @@ beforeAll(async () => {
   ours = pair.privateKey;
   theirs = (await generateKeyPair('RS256')).privateKey;
   const jwk = await exportJWK(pair.publicKey);
-  published = [{ ...jwk, kid: 'ours', use: 'sig', alg: 'RS256' }];
+  published = [{ ...jwk, kid: 'ours', use: 'sig' }]; // Entra names no algorithm
   keysServer = createServer((_request, response) => {
     keysAsked += 1;
     response.setHeader('content-type', 'application/json').end(JSON.stringify({ keys: published }));
@@ -120,6 +120,15 @@ describe('a token of Entra', () => {
       .sign(new TextEncoder().encode(JSON.stringify(published[0])));
     for (const forged of [new UnsecuredJWT(claims).encode(), shared, 'a.b.c', 'abc'])
       expect(await check()(bearing(forged))).toEqual(refused(401, 'no RS256 JWT'));
+  });
+
+  it('that is signed in another way than Entra signs is refused, also with a key of the tenant', async () => {
+    const { privateKey, publicKey } = await generateKeyPair('ES256');
+    published.push({ ...(await exportJWK(publicKey)), kid: 'other', use: 'sig' });
+    const claims = { iss: issuer, aud: audience, appid: eventGridAppId, exp: clock.now() / 1_000 + 60 };
+    const signing = new SignJWT(claims).setProtectedHeader({ alg: 'ES256', kid: 'other' });
+    expect(await check()(bearing(await signing.sign(privateKey)))).toEqual(refused(401, 'no RS256 JWT'));
+    published.pop();
   });
 
   it('has to be there', async () => {

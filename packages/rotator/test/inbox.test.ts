@@ -261,6 +261,25 @@ describe('the work at the inbox', () => {
     await vi.waitFor(() => expect(handled.toSorted()).toEqual(['v1', 'v2', 'v3']));
   });
 
+  it('looks again when something came while it saw nothing', async () => {
+    const news = Promise.withResolvers<void>();
+    const tell: (() => void)[] = [];
+    const looks: HandleEvent[] = [];
+    const late: Inbox = {
+      ...inbox,
+      onAccepted: (listener) => (tell.push(listener), () => undefined),
+      async take(handle) {
+        looks.push(handle);
+        if (looks.length === 1) for (const listener of tell) listener();
+        else news.resolve();
+        return { kind: 'nothing due' };
+      },
+    };
+    start({ inbox: late, atOnce: 1 });
+    await news.promise;
+    expect(looks).toHaveLength(2);
+  });
+
   it('finds by polling what another rotator accepted', async () => {
     start({ pollMs: 10 });
     await (await open()).accept([event('v1')]);
