@@ -150,6 +150,16 @@ describe('announcements', () => {
     await otherChanges.close();
   });
 
+  it('are made on the condition that nothing else was announced since', async () => {
+    const announce = (version: string, onlyAfter: number) =>
+      announcements.announce({ secret: 'orders-db', version, spreadMs: 0 }, { onlyAfter });
+    await announce('v1', 0);
+    const { id = -1 } = announcements.standing('orders-db') ?? {};
+    await announce('v2', id);
+    await announce('v0', id);
+    expect(announcements.standing('orders-db')).toMatchObject({ version: 'v2' });
+  });
+
   it('outlive a restart', async () => {
     await announcements.announce({ secret: 'orders-db', version: 'v2', spreadMs: 0 });
     await restart();

@@ -6,8 +6,13 @@ import type { Announcement } from './fleet.ts';
 
 /** Hands announcements to whoever is connected, at whichever replica, and the standing ones to whoever comes later. */
 export interface Announcements {
-  /** Resolves when every replica will come to know. Throws `JOURNAL`. */
-  announce(announcement: Announcement): Promise<void>;
+  /**
+   * Resolves when every replica will come to know. With `onlyAfter` nothing is announced if another one has come since
+   * the one of that number. Throws `JOURNAL`.
+   */
+  announce(announcement: Announcement, condition?: { readonly onlyAfter: number }): Promise<void>;
+  /** What stands, and its number. */
+  standing(secret: string): { readonly version: string; readonly id: number } | undefined;
   /**
    * Calls back with what stands and with all that follows, each with a number that grows. Who has heard some before
    * says the number of the last one, and may hear a few of them again. Returns the way out.
@@ -88,17 +93,21 @@ export async function openAnnouncements(
   const stop = changes.on('announcement', lookAgain);
 
   return {
-    async announce({ secret, version, spreadMs }) {
+    standing(secret) {
+      const found = standing.get(secret);
+      return found && { version: found.announcement.version, id: found.id };
+    },
+    async announce({ secret, version, spreadMs }, { onlyAfter } = { onlyAfter: -1 }) {
       if (standing.get(secret)?.announcement.version === version) return;
       const rows = await query(
         `with put as (
            insert into keyturn.announcement (vault, secret, version, spread_ms) values ($1, $2, $3, $4)
            on conflict (vault, secret) do update
              set version = excluded.version, spread_ms = excluded.spread_ms, id = excluded.id
-             where announcement.version <> excluded.version
+             where announcement.version <> excluded.version and $5::bigint in (-1, announcement.id)
            returning secret, version, spread_ms, id)
          select put.*, ${tell('announcement')} from put`,
-        [vault, secret, version, spreadMs],
+        [vault, secret, version, Math.round(spreadMs), onlyAfter],
       );
       for (const row of rows) take(row);
     },

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { DBOS } from '@dbos-inc/dbos-sdk';
+import { DBOS, type WorkflowHandle } from '@dbos-inc/dbos-sdk';
 import type { RotationId } from '@keyturn/source';
 import type { Phase } from '../events.ts';
 import { systemClock, type Clock } from '../clock.ts';
@@ -20,6 +20,8 @@ import { takeOverTheDead } from './takeover.ts';
  * rotator is lost it begins no further step, and whatever waits for it ends with `JOURNAL` or `BUSY`.
  */
 export interface Journal {
+  /** The same as `run`, and resolves as soon as it is sure to happen. */
+  start(request: Requested): Promise<void>;
   /** Starts this rotation, joins it if it runs, resumes it if it stopped half-way. One runs at a time, whoever asks. */
   run(request: Requested): Promise<Outcome>;
   /** The rotation of a secret that was begun and has not ended, if there is one. */
@@ -111,18 +113,21 @@ export async function openJournal(options: JournalOptions): Promise<Journal> {
     }
   }
 
-  async function run(request: Requested): Promise<Outcome> {
+  async function begun(request: Requested): Promise<WorkflowHandle<Outcome>> {
     for (let attemptNumber = 1; ; attemptNumber += 1) {
       const workflowID = attemptId(request.id, attemptNumber);
       const status = await DBOS.getWorkflowStatus(workflowID);
-      if (status === null) {
-        const handle = await DBOS.startWorkflow(workflow, { workflowID })(request);
-        return handle.getResult();
-      }
+      if (status === null) return DBOS.startWorkflow(workflow, { workflowID })(request);
       // A run that failed for good is over; the next one finds what it left by looking at vault and source.
       const failed = status.status === 'ERROR' || status.status === 'CANCELLED';
-      if (!failed) return DBOS.retrieveWorkflow<Outcome>(workflowID).getResult();
+      if (!failed) return DBOS.retrieveWorkflow<Outcome>(workflowID);
     }
+  }
+
+  async function start(request: Requested): Promise<WorkflowHandle<Outcome>> {
+    const handle = await begun(request);
+    handle.getResult().catch(() => undefined); // how it ends is told as an event
+    return handle;
   }
 
   async function unfinished(secret: string): Promise<Requested | undefined> {
@@ -151,7 +156,8 @@ export async function openJournal(options: JournalOptions): Promise<Journal> {
   // The engine waits for its database for ever; whoever waits for the engine is told when the lock is gone.
   const orLost = <T>(waiting: Promise<T>) => Promise.race([waiting, lock.lost]);
   return {
-    run: (request) => orLost(run(request)),
+    start: async (request) => void (await orLost(start(request))),
+    run: (request) => orLost(begun(request).then((handle) => handle.getResult())),
     unfinished: (secret) => orLost(unfinished(secret)),
     tell: async (id, order) =>
       orLost(latestAttempt(id).then((attemptOf) => DBOS.send(attemptOf, order, 'operator'))),

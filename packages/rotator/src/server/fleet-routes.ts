@@ -39,13 +39,24 @@ export function fleetRoutes(at: {
           }),
         );
       void send(() => stream.write(': connected\n\n'));
-      void write('watched', { secrets: secrets.filter(watches) });
+      let said: string | undefined;
+      /** Instances poll less for what is watched, so they must hear when it no longer is. */
+      const sayWatched = () => {
+        const watched = secrets.filter(watches);
+        if (watched.join() === said) return;
+        said = watched.join();
+        void write('watched', { secrets: watched });
+      };
+      sayWatched();
       const theirs = new Set(secrets);
       const lastHeard = Number(context.req.header('last-event-id')) || 0;
       const unsubscribe = announcements.subscribe((announcement, id) => {
         if (theirs.has(announcement.secret)) void write('announcement', announcement, id);
       }, lastHeard);
-      const heartbeat = setInterval(() => void send(() => stream.write(': beat\n\n')), heartbeatMs);
+      const heartbeat = setInterval(() => {
+        sayWatched();
+        void send(() => stream.write(': beat\n\n'));
+      }, heartbeatMs);
       await new Promise<void>((resolve) => stream.onAbort(resolve));
       clearInterval(heartbeat);
       unsubscribe();

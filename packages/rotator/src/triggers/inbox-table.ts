@@ -1,10 +1,8 @@
 import type pg from 'pg';
+import { makeTables } from '../journal/tables.ts';
 import type { VaultEvent } from './vault-event.ts';
 
-// Two rotators that start at once would both create, and one of them fail: the lock ends with the statement.
-const schema = `
-  select pg_advisory_xact_lock(hashtextextended('keyturn schema', 0));
-  create schema if not exists keyturn;
+const tables = `
   create table if not exists keyturn.inbox (
     id bigint generated always as identity primary key,
     vault text not null,
@@ -34,7 +32,7 @@ export interface InboxRow {
 }
 
 export async function createInbox(pool: pg.Pool): Promise<void> {
-  await pool.query(schema);
+  await makeTables(pool, tables);
 }
 
 export function eventOf(row: InboxRow): VaultEvent {
@@ -84,7 +82,7 @@ export type RowChange =
  */
 export async function handOut<T>(
   pool: pg.Pool,
-  now: number,
+  due: { readonly now: number; readonly vault: string | undefined },
   handle: (row: InboxRow) => Promise<{ readonly result: T; readonly change: RowChange }>,
 ): Promise<T | { readonly kind: 'nothing due' }> {
   const client = await pool.connect();
@@ -95,9 +93,9 @@ export async function handOut<T>(
     await client.query('begin');
     const { rows } = await client.query<InboxRow>(
       `select id, vault, secret, version, kind, event_id, happened_at, attempts from keyturn.inbox
-       where handled_at is null and due_at <= $1
+       where handled_at is null and due_at <= $1 and ($2::text is null or vault = $2)
        order by due_at, happened_at limit 1 for update skip locked`,
-      [now],
+      [due.now, due.vault ?? null],
     );
     const [row] = rows;
     const outcome = row && (await handle(row));

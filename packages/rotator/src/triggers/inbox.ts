@@ -38,6 +38,8 @@ export interface Inbox {
 }
 
 export interface InboxOptions {
+  /** The vault whose events are taken: those of another one that shares the database are left to its rotator. */
+  readonly vault?: string;
   readonly clock: Clock;
   /** A number from 0 up to 1. */
   readonly random: () => number;
@@ -52,7 +54,7 @@ const mostWaiting = 20_000;
 
 /** Opens the inbox, in the table `keyturn.inbox`. `take` keeps one connection of the pool while its handler works. */
 export async function openInbox(pool: pg.Pool, options: InboxOptions): Promise<Inbox> {
-  const { clock, random, handleWithinMs } = options;
+  const { clock, random, handleWithinMs, vault } = options;
   const listeners = new Set<() => void>();
   await asJournal(createInbox(pool));
 
@@ -77,7 +79,7 @@ export async function openInbox(pool: pg.Pool, options: InboxOptions): Promise<I
     },
     take: (handle) =>
       asJournal(
-        handOut<Taken>(pool, clock.now(), async (row) => {
+        handOut<Taken>(pool, { now: clock.now(), vault }, async (row) => {
           const event = eventOf(row);
           const failure = await attempt(() => handle(event), handleWithinMs);
           if (failure === undefined)

@@ -117,7 +117,7 @@ export function openOperator(at: {
     async start({ secret, by, compromised = false }) {
       const request = { ...by, at: now(), ...(compromised ? { compromised } : {}) };
       const requested = await which(secret, request);
-      journal.run(requested).catch(() => undefined); // how it ends is told as an event
+      await journal.start(requested);
       return (
         (await history.rotation(requested.id)) ?? statusAfter(undefined, requestedRecord(requested, request))
       );
