@@ -3,6 +3,8 @@ export type By = {
   /** A person's or an application's name as the token says, or `schedule`, `event`. */
   readonly who: string;
   readonly why: string;
+  /** Who it is, whatever they are called: the object id in the token. Two requests of one person have the same. */
+  readonly id?: string;
 };
 
 /** What an operator may say to an open rotation. */
@@ -23,3 +25,9 @@ export type Request = By & {
   /** The credential is in the wrong hands: the overlap is as short as can be. */
   readonly compromised?: boolean;
 };
+
+/** Is it one and the same person? A name may change, and two may share one. */
+export function isSame(one: By, other: By): boolean {
+  if (one.id !== undefined && other.id !== undefined) return one.id === other.id;
+  return one.who === other.who;
+}

@@ -9,7 +9,8 @@
  * - `SOURCE`: the source answered what its driver here does not expect; what a `SourceError` calls `UNEXPECTED`.
  * - `NOT_REFUSED`: the old credential was revoked and still logs in.
  * - `ABORTED`: an operator ended the rotation where it was; it is resumed when it is asked for again.
- * - `UNKNOWN_ROTATION`, `NOT_OPEN`: there is none of that id, or it has ended.
+ * - `UNKNOWN_ROTATION`: no rotation of that id is remembered.
+ * - `NOT_OPEN`: the rotation has ended, or the order doesn't fit its state.
  * - `NOT_ALLOWED`: who asked for a rotation may not approve it.
  * - `UNKNOWN_SECRET`: the configuration has no secret of that name.
  * - `BUSY`: another rotator works on this journal, or has taken it over.

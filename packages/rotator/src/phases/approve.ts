@@ -1,5 +1,5 @@
 import type { Run } from '../journal/run.ts';
-import type { GivenOrder } from '../order.ts';
+import { isSame, type GivenOrder } from '../order.ts';
 import type { Rotation } from '../rotation.ts';
 import { RotatorError } from '../rotator-error.ts';
 
@@ -21,7 +21,7 @@ export async function approve(run: Run, rotation: Rotation): Promise<void> {
     const given = await run.signal<GivenOrder>('operator', waitMs);
     if (given === undefined) continue;
     report({ kind: 'order', given });
-    if (given.order === 'approve' && given.who !== request.who) return;
+    if (given.order === 'approve' && !isSame(given, request)) return;
     if (given.order === 'abort') await run.step('approve', () => Promise.reject(aborted(rotation, given)));
   }
 }

@@ -6,7 +6,7 @@ import { tell } from '../journal/changes.ts';
 import type { Database } from '../journal/database.ts';
 import type { Journal } from '../journal/journal.ts';
 import type { Operations, RotationStatus, SecretStatus } from '../operations.ts';
-import type { By, Order, Request } from '../order.ts';
+import { isSame, type By, type Order, type Request } from '../order.ts';
 import type { SecretPolicy } from '../policy/secret-policy.ts';
 import { whichRotation, type Requested } from '../policy/which-rotation.ts';
 import type { Outcome } from '../rotation.ts';
@@ -139,7 +139,7 @@ export function openOperator(at: {
         throw new RotatorError('NOT_OPEN', `The rotation ${id} waits for no approval.`, {
           hint: 'Nothing to do.',
         });
-      if (requested.who === by.who)
+      if (isSame(requested, by))
         throw new RotatorError('NOT_ALLOWED', `${by.who} asked for the rotation ${id}.`, {
           hint: 'Somebody else has to approve it.',
         });

@@ -1,0 +1,134 @@
+import { createRemoteJWKSet, errors, jwtVerify, type JWTPayload, type JWTVerifyGetKey } from 'jose';
+import type { Clock } from '../clock.ts';
+import { roles, type Auth, type Caller, type Role } from './api-auth.ts';
+import type { Refusal } from './problem.ts';
+
+export interface EntraOptions {
+  /** The `iss` of its tokens: `https://login.microsoftonline.com/TENANT/v2.0`, or `https://sts.windows.net/TENANT/`. */
+  readonly issuer: string;
+  /** The `aud` of tokens for this rotator: its application id URI (`api://keyturn`), its client id, or both. */
+  readonly audience: string | readonly [string, ...string[]];
+  /** Where its keys are; found by the issuer's OpenID configuration if absent. */
+  readonly jwksUrl?: string;
+  /** Which consumers an application may speak for, by its client id or object id; if absent, any for any. */
+  readonly consumers?: Readonly<Record<string, readonly string[]>>;
+  readonly clock: Clock;
+}
+
+const answerWithinMs = 5_000;
+const clockToleranceSeconds = 60;
+
+/** Believes tokens of one Entra tenant that are made out to this rotator. Roles are the app roles in their `roles`. */
+export function entraAuth(options: EntraOptions): Auth {
+  const { issuer, audience, consumers, clock } = options;
+  const [first, ...others] = typeof audience === 'string' ? [audience] : audience;
+  const scope = `${first}/.default`;
+  const keys = keysOf(options);
+  return {
+    signIn: true,
+    async identify({ header }) {
+      const token = /^Bearer (\S+)$/i.exec(header('authorization') ?? '')?.[1];
+      if (token === undefined) return notSignedIn(scope);
+      try {
+        const { payload } = await jwtVerify(token, await keys(), {
+          issuer,
+          audience: [first, ...others],
+          algorithms: ['RS256'], // all that Entra signs with
+          requiredClaims: ['exp'],
+          clockTolerance: clockToleranceSeconds,
+          currentDate: new Date(clock.now()),
+        });
+        return callerOf(payload, consumers);
+      } catch (error) {
+        return refused(error, { issuer, scope });
+      }
+    },
+  };
+}
+
+/** The keys, fetched when first needed and again when a token names one that is not known. */
+function keysOf({ issuer, jwksUrl }: EntraOptions): () => Promise<JWTVerifyGetKey> {
+  const remote = (url: string) => createRemoteJWKSet(new URL(url), { timeoutDuration: answerWithinMs });
+  let known: Promise<JWTVerifyGetKey> | undefined;
+  return () => {
+    known ??= (jwksUrl === undefined ? discovered(issuer) : Promise.resolve(jwksUrl)).then(remote);
+    known.catch(() => (known = undefined)); // the next request asks again
+    return known;
+  };
+}
+
+async function discovered(issuer: string): Promise<string> {
+  const url = `${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`;
+  const response = await fetch(url, { signal: AbortSignal.timeout(answerWithinMs) });
+  const { jwks_uri: found } = (await response.json()) as { jwks_uri?: unknown };
+  if (!response.ok || typeof found !== 'string') throw new TypeError('It has no jwks_uri.');
+  return found;
+}
+
+function callerOf(claims: JWTPayload, consumers: EntraOptions['consumers']): Caller {
+  const text = (name: string): string | undefined => {
+    const claim = claims[name];
+    return typeof claim === 'string' && claim !== '' ? claim : undefined;
+  };
+  const application = text('azp') ?? text('appid');
+  const id = text('oid') ?? text('sub');
+  const held = Array.isArray(claims['roles']) ? (claims['roles'] as unknown[]) : [];
+  return {
+    who: text('preferred_username') ?? text('upn') ?? application ?? id ?? 'an unnamed caller',
+    ...(id === undefined ? {} : { id }),
+    roles: new Set(roles.filter((role): role is Role => held.includes(role))),
+    ...(consumers === undefined ? {} : { consumers: [...mapped(application), ...mapped(id)] }),
+  };
+
+  function mapped(key: string | undefined): readonly string[] {
+    if (consumers === undefined || key === undefined || !Object.hasOwn(consumers, key)) return [];
+    return consumers[key] ?? [];
+  }
+}
+
+function notSignedIn(scope: string): Refusal {
+  return {
+    code: 'NOT_SIGNED_IN',
+    detail: 'This rotator asks for an Entra token, and the request has none.',
+    hint: `Send Authorization: Bearer with a token for ${scope}.`,
+    headers: { 'www-authenticate': `Bearer realm="keyturn", scope="${scope}"` },
+  };
+}
+
+const tokenFaults = [
+  errors.JWTClaimValidationFailed,
+  errors.JWSSignatureVerificationFailed,
+  errors.JWKSNoMatchingKey,
+  errors.JWKSMultipleMatchingKeys,
+  errors.JOSEAlgNotAllowed,
+  errors.JOSENotSupported,
+  errors.JWSInvalid,
+  errors.JWTInvalid,
+] as const;
+
+/** Why a token is not believed; that the keys can't be had is not the caller's fault, and told apart. */
+function refused(error: unknown, { issuer, scope }: { issuer: string; scope: string }): Refusal {
+  const why = error instanceof errors.JWTExpired ? 'has expired' : faultOf(error);
+  if (why === undefined) {
+    return {
+      code: 'KEYS_UNREACHABLE',
+      detail: `The keys of ${issuer} can't be had, so no token can be checked.`,
+      hint: 'Let the rotator reach the issuer (login.microsoftonline.com) and ask again.',
+    };
+  }
+  return {
+    code: 'TOKEN_REFUSED',
+    detail: `The token ${why}.`,
+    hint: `Ask for a token for ${scope} of ${issuer}.`,
+    headers: { 'www-authenticate': `Bearer realm="keyturn", scope="${scope}", error="invalid_token"` },
+  };
+}
+
+function faultOf(error: unknown): string | undefined {
+  if (error instanceof errors.JWTClaimValidationFailed) {
+    if (error.claim === 'aud') return 'is made out to somebody else (aud)';
+    if (error.claim === 'iss') return 'comes from another issuer (iss)';
+    return `has no valid claim ${error.claim}`;
+  }
+  return tokenFaults.some((fault) => error instanceof fault) ? 'is not signed by the issuer' : undefined;
+}
