@@ -42,6 +42,7 @@ export const problemMeanings: Readonly<Record<ProblemCode, Meaning>> = {
   UNKNOWN_ROTATION: { status: 404, title: 'There is no such rotation' },
   NOT_OPEN: { status: 409, title: 'The rotation is not open for that' },
   NOT_ALLOWED: { status: 403, title: 'Somebody else has to do that' },
+  ABORTED: { status: 409, title: 'An operator aborted the rotation' },
   PREFLIGHT: { status: 409, title: 'The rotation may not start' },
   BUSY: { status: 503, title: 'Another rotator is at work' },
   JOURNAL: { status: 503, title: 'The journal is not to be had' },
