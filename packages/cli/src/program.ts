@@ -43,6 +43,16 @@ program
   });
 
 program
+  .command('serve')
+  .description('rotate what events, people and programs ask for, until it is told to stop')
+  .option('-c, --config <file>', 'configuration', 'keyturn.yaml')
+  .option('--json', 'print where it listens as one JSON object, and log JSON lines', false)
+  .action(async (options: { config: string; json: boolean }) => {
+    const { serveCommand } = await import('./commands/serve.ts');
+    process.exitCode = await serveCommand(options, output, interrupted);
+  });
+
+program
   .command('emulator')
   .description('run a local Key Vault with managed identity and Event Grid')
   .argument('[command...]', 'with --exec: a command to run with the environment set')

@@ -53,7 +53,8 @@ function redrawing(stream: NodeJS.WriteStream): Progress {
   };
 }
 
-function sentence(record: RotationRecord, { withClock }: { withClock: boolean }): string {
+/** A record in words. */
+export function sentence(record: RotationRecord, { withClock }: { withClock: boolean }): string {
   switch (record.kind) {
     case 'phase':
       return record.phase;
@@ -83,6 +84,8 @@ function sentence(record: RotationRecord, { withClock }: { withClock: boolean })
       return `asked for by ${record.request.who}: ${record.request.why}`;
     case 'ended':
       return record.outcome.outcome;
+    case 'alarm':
+      return record.reason;
     case 'failed':
       return `stopped: ${record.message}`;
   }

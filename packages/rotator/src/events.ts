@@ -49,6 +49,8 @@ export type RotationEvent =
   /** The credential is in the wrong hands: what ending it at once is going to break, by name. */
   | { readonly kind: 'emergency'; readonly breaks: readonly string[] }
   | { readonly kind: 'order'; readonly given: GivenOrder }
+  /** Not about a rotation but about the lack of one: a current version has expired. */
+  | { readonly kind: 'alarm'; readonly reason: string }
   | { readonly kind: 'requested'; readonly request: Request }
   | { readonly kind: 'ended'; readonly outcome: Outcome }
   /** It stopped for good; the rotation stays open, and the next request goes on from there. */

@@ -35,8 +35,8 @@ export interface RotatorOptions {
   readonly watches?: (secret: string) => boolean;
   /** What is known of a secret besides its rotations. */
   readonly outlook?: (secret: string) => Outlook;
-  /** Other routes at the same address. */
-  readonly routes?: (rotator: Pick<Rotator, 'operator' | 'database'>) => readonly Hono[];
+  /** What is served at the address besides the instances' routes, which it has to contain. */
+  readonly serve?: (fleet: Hono, rotator: Pick<Rotator, 'operator' | 'database'>) => Hono;
 }
 
 export interface Rotator {
@@ -45,8 +45,8 @@ export interface Rotator {
   /** Starts rotations, or joins or resumes the one of a secret that is open, and says something to those. */
   readonly operator: Operator;
   readonly database: Database;
-  /** Tells of a version that was published: every instance that is connected, at whichever replica. */
-  announce(secret: string, version: string): Promise<void>;
+  /** Rejects once this rotator has lost its lock: it does nothing any more. */
+  readonly failed: Promise<never>;
   /** Stops; open rotations are resumed by the next rotator on the same journal. */
   close(): Promise<void>;
 }
@@ -64,7 +64,7 @@ export async function openRotator(options: RotatorOptions): Promise<Rotator> {
     report = () => undefined,
     watches = () => false,
     outlook = () => ({}),
-    routes = () => [],
+    serve = (app: Hono) => app,
   } = options;
   const { leaseMs = 30_000, heartbeatMs = 15_000 } = fleet;
   const secrets = new Map(options.secrets.map((one) => [one.policy.secret, one]));
@@ -74,7 +74,7 @@ export async function openRotator(options: RotatorOptions): Promise<Rotator> {
     for (const step of undo.splice(0).toReversed()) await step();
   };
 
-  async function open(): Promise<Rotator> {
+  async function start(): Promise<Rotator> {
     const database = await openDatabase({ url: journalUrl, vault: vault.url, leaseMs, clock });
     undo.push(() => database.close());
     const { announcements, registry, history, changes } = database;
@@ -125,15 +125,14 @@ export async function openRotator(options: RotatorOptions): Promise<Rotator> {
       outlook,
     });
 
-    const app = fleetRoutes({ announcements, registry, heartbeatMs, secretsOf, watches });
-    for (const more of routes({ operator, database })) app.route('/', more);
-    const listening = await listen(app, fleet);
+    const instances = fleetRoutes({ announcements, registry, heartbeatMs, secretsOf, watches });
+    const listening = await listen(serve(instances, { operator, database }), fleet);
     undo.push(() => listening.close());
     return {
       url: listening.url,
       operator,
       database,
-      announce: (secret, version) => announcements.announce({ secret, version, spreadMs: 0 }),
+      failed: journal.lost,
       close,
     };
   }
@@ -155,7 +154,7 @@ export async function openRotator(options: RotatorOptions): Promise<Rotator> {
   }
 
   try {
-    return await open();
+    return await start();
   } catch (error) {
     await close();
     throw error;

@@ -1,9 +1,7 @@
-import { homedir } from 'node:os';
-import { join } from 'node:path';
-import { keyVault, openRotator, type RotationRecord, type Vault } from '@keyturn/rotator';
-import { startEmbeddedPostgres } from '@keyturn/rotator/embedded-postgres';
+import { openRotator, type RotationRecord } from '@keyturn/rotator';
+import { fleetAddress, openJournalDatabase, openVault } from '../config/connections.ts';
 import { loadFile } from '../config/load.ts';
-import { configurationFile, type Configuration } from '../config/schema.ts';
+import { configurationFile } from '../config/schema.ts';
 import { configuredSecrets } from '../config/secrets.ts';
 import { exitCodes } from '../exit-codes.ts';
 import type { Output } from '../output.ts';
@@ -35,11 +33,7 @@ export async function rotateCommand(
     progress.show(record);
     if (record.kind === 'held') held.resolve();
   };
-  // The time limit of a secret's own requests is the strictest of all: one client serves every secret.
-  const requestTimeoutMs = Math.min(
-    ...Object.values(config.secrets).map(({ requestTimeout }) => requestTimeout),
-  );
-  const vault = keyVault({ url: config.vault, requestTimeoutMs });
+  const vault = openVault(config);
   const journal = await openJournalDatabase(config, vault);
   try {
     const rotator = await openRotator({
@@ -69,37 +63,6 @@ export async function rotateCommand(
   } finally {
     await journal.close();
   }
-}
-
-async function openJournalDatabase(
-  { journal }: Configuration,
-  vault: Vault,
-): Promise<{ url: string; close(): Promise<void> }> {
-  if (journal && 'secret' in journal) {
-    return { url: (await vault.current(journal.secret)).value.reveal(), close: async () => undefined };
-  }
-  const server = await startEmbeddedPostgres({
-    dataFolder: journal?.data ?? defaultDataFolder(),
-    endsWithProcess: true, // whoever comes next starts it again; nothing stays behind, however this one ends
-  });
-  return { url: server.url(), close: () => server.stop() };
-}
-
-/** Root's home is closed to the user that the embedded database runs as. */
-function defaultDataFolder(): string {
-  if (process.getuid?.() === 0) return '/var/lib/keyturn';
-  return join(process.env['XDG_STATE_HOME'] ?? join(homedir(), '.local', 'state'), 'keyturn');
-}
-
-function fleetAddress({ fleet }: Configuration) {
-  const { listen, lease, heartbeat } = fleet;
-  const colon = listen.lastIndexOf(':');
-  return {
-    host: listen.slice(0, colon),
-    port: Number(listen.slice(colon + 1)),
-    leaseMs: lease,
-    heartbeatMs: heartbeat,
-  };
 }
 
 function summary(ended: {

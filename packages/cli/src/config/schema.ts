@@ -63,6 +63,16 @@ const secret = z
     deadline: duration
       .default(86_400_000)
       .describe('After this long without convergence the rotation is held.'),
+    approval: z
+      .boolean()
+      .default(false)
+      .describe('True: nothing is done before somebody else than who asked for it has agreed.'),
+    emergency: duration
+      .default(60_000)
+      .describe('In an emergency the old credential is ended after this long at the latest.'),
+    freshLogin: duration
+      .optional()
+      .describe('The new version is taken back if nobody logs in with it for this long after convergence.'),
     poll: duration.default(2_000).describe('How often adoption and usage are looked at.'),
     requestTimeout: duration
       .default(10_000)
@@ -79,6 +89,49 @@ const secret = z
     });
     if (message) context.addIssue({ code: 'custom', path: ['overlap'], message });
   });
+
+const tenant = z.guid('must be the id of a tenant').describe('The id of the Entra tenant.');
+
+/** Who may ask what of `keyturn serve`. */
+const api = z
+  .strictObject({
+    entra: z
+      .strictObject({
+        issuer: z.url().describe('Who issues the tokens: https://login.microsoftonline.com/TENANT/v2.0.'),
+        audience: name.describe('The application id or its URI that tokens are made out to.'),
+        applications: z
+          .record(name, z.array(name).min(1))
+          .optional()
+          .describe('For which consumers an application may report, by its application id; all if absent.'),
+      })
+      .optional()
+      .describe(
+        'Tokens with the app roles viewer, operator, approver, application. Without it: this machine only.',
+      ),
+    instances: z
+      .enum(['loopback', 'network'])
+      .default('loopback')
+      .describe('Without Entra: where instances may report from.'),
+  })
+  .prefault({});
+
+/** How Event Grid shows that it is the sender. */
+const events = z
+  .union([
+    z.strictObject({
+      key: z
+        .strictObject({ secret: secretName })
+        .describe('The secret in this vault that holds what Event Grid sends as keyturn-webhook-key.'),
+    }),
+    z.strictObject({
+      entra: z.strictObject({
+        tenant,
+        audience: name.describe('The application id or its URI that tokens are made out to.'),
+        role: name.optional().describe('The role of who may deliver; Event Grid itself if absent.'),
+      }),
+    }),
+  ])
+  .describe('Event Grid may tell of near expiry and new versions, at /v1/events.');
 
 /** `keyturn.yaml`. */
 export const configuration = z.strictObject({
@@ -109,6 +162,9 @@ export const configuration = z.strictObject({
         .describe('How often the connection to an instance is shown to live.'),
     })
     .prefault({}),
+  api,
+  events: events.optional(),
+  watch: duration.default(60_000).describe('How often keyturn serve looks at each secret in the vault.'),
   secrets: z.record(secretName, secret),
 });
 

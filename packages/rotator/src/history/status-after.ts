@@ -41,6 +41,7 @@ export function statusAfter(before: RotationStatus | undefined, record: Rotation
         endedAt: record.at,
       };
     }
+    case 'alarm':
     case 'retrying':
     case 'rejected':
     case 'emergency':

@@ -20,6 +20,8 @@ import { takeOverTheDead } from './takeover.ts';
  * rotator is lost it begins no further step, and whatever waits for it ends with `JOURNAL` or `BUSY`.
  */
 export interface Journal {
+  /** Rejects once the lock of this rotator is lost. */
+  readonly lost: Promise<never>;
   /** The same as `run`, and resolves as soon as it is sure to happen. */
   start(request: Requested): Promise<void>;
   /** Starts this rotation, joins it if it runs, resumes it if it stopped half-way. One runs at a time, whoever asks. */
@@ -156,6 +158,7 @@ export async function openJournal(options: JournalOptions): Promise<Journal> {
   // The engine waits for its database for ever; whoever waits for the engine is told when the lock is gone.
   const orLost = <T>(waiting: Promise<T>) => Promise.race([waiting, lock.lost]);
   return {
+    lost: lock.lost,
     start: async (request) => void (await orLost(start(request))),
     run: (request) => orLost(begun(request).then((handle) => handle.getResult())),
     unfinished: (secret) => orLost(unfinished(secret)),

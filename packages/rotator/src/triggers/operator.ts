@@ -1,4 +1,4 @@
-import type { Source } from '@keyturn/source';
+import type { RotationId, Source } from '@keyturn/source';
 import type { Clock } from '../clock.ts';
 import type { RotationRecord } from '../events.ts';
 import { statusAfter } from '../history/status-after.ts';
@@ -26,6 +26,8 @@ export type Outlook = Pick<
 >;
 
 export interface Operator extends Operations {
+  /** The rotation of a secret that is under way, if there is one. */
+  underWay(secret: string): Promise<RotationId | undefined>;
   /** The same as `start`, and resolves when the rotation has closed. */
   rotate(request: { readonly secret: string } & Partial<By>): Promise<Outcome>;
 }
@@ -100,6 +102,7 @@ export function openOperator(at: {
   }
 
   return {
+    underWay: async (secret) => (await journal.unfinished(secret))?.id,
     async secrets() {
       const latest = await history.latest();
       return names.map((secret) => status(secret, latest.get(secret) ?? []));
