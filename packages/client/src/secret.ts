@@ -32,7 +32,7 @@ export class Secret {
   }
 
   /**
-   * The value through any Standard Schema: the fields if it is JSON, else the text. Done once per version and schema.
+   * The value through any Standard Schema: the fields if it is a JSON object or array, else the text. Done once per version and schema.
    * Throws `VALUE_FORMAT`, which names the places that are wrong and never quotes them.
    *
    * @example
@@ -77,8 +77,9 @@ export class Secret {
   }
 
   #check<Output>(schema: StandardSchema<Output>): Output {
-    const result = schema['~standard'].validate(fieldsOf(this.#value));
+    const result = this.#validate(schema);
     if (result instanceof Promise) {
+      result.catch(() => {}); // nobody else would hear of it, and it may quote the value
       throw new SecretsError(
         'OPTIONS_INVALID',
         'A schema for a secret must answer at once, without a promise.',
@@ -86,11 +87,31 @@ export class Secret {
     }
     return valueOf(result, this);
   }
+
+  #validate<Output>(
+    schema: StandardSchema<Output>,
+  ): ReturnType<StandardSchema<Output>['~standard']['validate']> {
+    try {
+      return schema['~standard'].validate(fieldsOf(this.#value));
+    } catch (error) {
+      // Without a cause: what a transformation throws may quote the value, as `new URL` does.
+      throw new SecretsError(
+        'VALUE_FORMAT',
+        `The value of ${this.toString()} does not fit its schema, which threw ${nameOf(error)}.`,
+      );
+    }
+  }
 }
 
+function nameOf(error: unknown): string {
+  return error instanceof Error ? `a ${error.name}` : 'something';
+}
+
+/** A password that consists of digits, or reads `true`, is JSON by accident. */
 function fieldsOf(text: string): unknown {
   try {
-    return JSON.parse(text) as unknown;
+    const parsed: unknown = JSON.parse(text);
+    return typeof parsed === 'object' && parsed !== null ? parsed : text;
   } catch {
     return text;
   }

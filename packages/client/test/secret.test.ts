@@ -1,6 +1,8 @@
+import { inspect } from 'node:util';
 import { expect, test } from 'vitest';
 import { z } from 'zod';
 import { openSecrets, type StandardSchema } from '../src/index.ts';
+import { settle } from './fakes/fake-clock.ts';
 import { fakeVault } from './fakes/fake-vault.ts';
 
 async function secretOf(value: string) {
@@ -44,6 +46,42 @@ test('a schema that answers later is refused', async () => {
     secret.parse({ '~standard': { ...later['~standard'], validate: async () => ({ value: 'x' }) } }),
   ).toThrow(expect.objectContaining({ code: 'OPTIONS_INVALID' }));
 });
+
+test.each([
+  ['throws', (value: unknown) => new URL(String(value)) as never],
+  ['rejects later', (value: unknown) => Promise.reject(Object.assign(new Error('no'), { input: value }))],
+])('a schema that %s with the value in its error passes nothing of it on', async (_how, validate) => {
+  const unheard: unknown[] = [];
+  const hear = (error: unknown) => unheard.push(error);
+  process.on('unhandledRejection', hear);
+  const secret = await secretOf('hunter2');
+  let failure: unknown;
+  try {
+    secret.parse({ '~standard': { version: 1, vendor: 'test', validate } });
+  } catch (error) {
+    failure = error;
+  }
+  await settle();
+  process.off('unhandledRejection', hear);
+  expect(unheard).toEqual([]);
+  expect(failure).toMatchObject({ name: 'SecretsError' });
+  expect(inspect(failure, { depth: 9, showHidden: true })).not.toContain('hunter2');
+});
+
+test('a transformation of zod that throws neither ends the process nor tells the value', async () => {
+  const secret = await secretOf('hunter2');
+  expect(() => secret.parse(z.string().transform((text) => new URL(text)))).toThrow(
+    /does not fit its schema|a promise/,
+  );
+  await settle(); // an unhandled rejection would fail this run
+});
+
+test.each(['12345678', '1e400', 'true', 'null', '"quoted"'])(
+  'the text %s is a text, whatever JSON says',
+  async (text) => {
+    expect((await secretOf(text)).parse(z.string())).toBe(text);
+  },
+);
 
 test('values are compared without being revealed', async () => {
   const [one, same, other] = await Promise.all(['hunter2', 'hunter2', 'hunter3'].map(secretOf));
