@@ -5,6 +5,7 @@ import { rememberVersion } from './recent-versions.ts';
 import { Secret } from './secret.ts';
 import { SecretsError } from './secrets-error.ts';
 import type { Reading } from './vault.ts';
+import { toVaultError } from './vault-error.ts';
 
 /**
  * The state machine of one secret. What holds at every instant:
@@ -49,7 +50,6 @@ export interface LiveSecretOptions {
   readonly clock: Clock;
   /** 0 <= x < 1 */
   readonly random: () => number;
-  /** Fails with a `SecretsError` only. */
   readonly read: (abortSignal: AbortSignal) => Promise<Reading>;
   readonly changed: (secret: Secret, previous: Secret | undefined) => void;
   readonly failed: (failure: { readonly error: SecretsError; readonly retryInMs: number }) => void;
@@ -131,7 +131,7 @@ export function openLiveSecret(options: LiveSecretOptions): LiveSecret {
         controller.abort();
       },
     };
-    options.read(controller.signal).then(settle, settle);
+    options.read(controller.signal).then(settle, (error: unknown) => settle(toVaultError(error, name)));
   }
 
   function settled(number: number, outcome: Reading | SecretsError): void {

@@ -32,23 +32,32 @@ export async function readVault(
   name: string,
   abortSignal: AbortSignal,
 ): Promise<Reading> {
-  const { value, properties } = await ask(vault, name, abortSignal);
-  if (properties.enabled === false) {
+  const { value, properties } = (await ask(vault, name, abortSignal)) ?? {};
+  if (properties?.enabled === false) {
     throw new SecretsError(
       'VAULT_DISABLED',
       `The newest version of the secret ${name} is disabled. Enable it, or set a new one.`,
     );
   }
-  if (value === undefined || value === '') {
+  if (!isText(value)) {
     throw new SecretsError('VAULT_UNEXPECTED', `The vault sent the secret ${name} without a value. Set one.`);
   }
-  if (properties.version === undefined || properties.version === '') {
+  if (!isText(properties?.version)) {
     throw new SecretsError('VAULT_UNEXPECTED', `The vault sent the secret ${name} without its version.`);
   }
   return { value, version: properties.version, expiresOn: properties.expiresOn };
 }
 
-async function ask(vault: SecretVault, name: string, abortSignal: AbortSignal) {
+/** A vault of the application's own may send what its type does not allow. */
+function isText(given: unknown): given is string {
+  return typeof given === 'string' && given !== '';
+}
+
+async function ask(
+  vault: SecretVault,
+  name: string,
+  abortSignal: AbortSignal,
+): Promise<Partial<Awaited<ReturnType<SecretVault['getSecret']>>> | undefined> {
   try {
     return await vault.getSecret(name, { abortSignal });
   } catch (error) {

@@ -1,5 +1,6 @@
 import { beforeEach, expect, test } from 'vitest';
 import { openSecrets, type Secrets, type SecretsEvents } from '../src/index.ts';
+import { openLiveSecret } from '../src/live-secret.ts';
 import { fakeClock, settle, type FakeClock } from './fakes/fake-clock.ts';
 import { fakeVault, httpError, type FakeVault } from './fakes/fake-vault.ts';
 
@@ -166,4 +167,45 @@ test('a TTL that is no duration is refused', () => {
   expect(() => openSecrets({ vault, ttlMs: 0 })).toThrowError(
     expect.objectContaining({ code: 'OPTIONS_INVALID' }),
   );
+});
+
+test.each([
+  ['nothing', undefined],
+  ['no properties', { value: 'hunter2' }],
+  ['no value', { properties: { version: 'v1' } }],
+  ['a value that is no text', { value: 7, properties: { version: 'v1' } }],
+  ['a version that is no text', { value: 'hunter2', properties: { version: 7 } }],
+])(
+  'a vault that answers with %s has failed: nothing without a value is ever served',
+  async (_what, answer) => {
+    const odd = { getSecret: () => Promise.resolve(answer) } as unknown as FakeVault;
+    secrets = openSecrets({ vault: odd, clock });
+    await expect(secrets.get('db')).rejects.toMatchObject({ code: 'VAULT_UNEXPECTED' });
+    expect(secrets.health()).toMatchObject({ healthy: false, secrets: [{ state: 'missing' }] });
+  },
+);
+
+test('telemetry that throws is a failed read, and the next one may succeed', async () => {
+  let broken = true;
+  const live = openLiveSecret({
+    name: 'db',
+    ttlMs,
+    vaultTimeoutMs: 5_000,
+    staleIfErrorMs: 600_000,
+    safetyTtlMs: 600_000,
+    clock,
+    random: () => 0.5,
+    read: () =>
+      broken
+        ? Promise.reject(new TypeError('no span'))
+        : Promise.resolve({ value: 'x', version: 'v1', expiresOn: undefined }),
+    changed() {},
+    failed() {},
+    stale() {},
+  });
+  await expect(live.load()).rejects.toMatchObject({ code: 'VAULT_UNREACHABLE' });
+  broken = false;
+  await clock.advance(16_000);
+  expect(live.current()?.version).toBe('v1');
+  live.close();
 });
