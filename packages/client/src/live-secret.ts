@@ -52,6 +52,8 @@ export interface LiveSecretOptions {
   readonly random: () => number;
   readonly read: (abortSignal: AbortSignal) => Promise<Reading>;
   readonly changed: (secret: Secret, previous: Secret | undefined) => void;
+  /** There is a value to serve, a new one or, after it lapsed, the same again. */
+  readonly served?: () => void;
   readonly failed: (failure: { readonly error: SecretsError; readonly retryInMs: number }) => void;
   readonly stale: (stale: Staleness) => void;
 }
@@ -175,6 +177,7 @@ export function openLiveSecret(options: LiveSecretOptions): LiveSecret {
   function serve(secret: Secret): void {
     current = secret;
     handle.serve(secret);
+    options.served?.();
   }
 
   /** The vault has failed for so long that the value may be long out of date. */
@@ -243,6 +246,7 @@ export function openLiveSecret(options: LiveSecretOptions): LiveSecret {
   }
 
   function missing(): SecretsError {
+    if (closed) return closedError(name);
     return failure ? why(failure.error) : notLoaded(name);
   }
 

@@ -1,5 +1,4 @@
-import type { Clock } from './clock.ts';
-import type { Listeners } from './events.ts';
+import { longestTimerMs, type Clock } from './clock.ts';
 import type { LiveSecret } from './live-secret.ts';
 import { SecretsError } from './secrets-error.ts';
 
@@ -9,8 +8,10 @@ export async function whenReady(
   at: {
     readonly withinMs: number;
     readonly signal: AbortSignal | undefined;
-    readonly on: Listeners['on'];
     readonly clock: Clock;
+    /** Calls back whenever a secret has a value again; returns what unsubscribes. */
+    readonly onServed: (listener: () => void) => () => void;
+    readonly closed: AbortSignal;
   },
 ): Promise<void> {
   const missing = (): LiveSecret[] => secrets.filter(({ current }) => !current());
@@ -19,13 +20,17 @@ export async function whenReady(
   const look = (): void => {
     if (missing().length === 0) settled.resolve();
   };
-  const unsubscribe = at.on('changed', look);
+  const unsubscribe = at.onServed(look);
   const cancel = at.clock.after(at.withinMs, () => settled.reject(notReady(missing(), at.withinMs)));
   const abort = (): void => settled.reject(at.signal?.reason);
   at.signal?.addEventListener('abort', abort);
+  const close = (): void => settled.reject(missing()[0]?.missing());
+  at.closed.addEventListener('abort', close);
+  // An application that waits to start has nothing else yet that would keep its process alive between two attempts.
+  const alive = setInterval(() => {}, longestTimerMs);
   for (const secret of missing())
     secret.load().then(look, (error: SecretsError) => {
-      if (error.code === 'CLOSED') settled.reject(error);
+      if (error.code === 'CLOSED') settled.reject(error); // closed before
     });
   look();
   try {
@@ -33,6 +38,8 @@ export async function whenReady(
   } finally {
     unsubscribe();
     cancel();
+    clearInterval(alive);
+    at.closed.removeEventListener('abort', close);
     at.signal?.removeEventListener('abort', abort);
   }
 }

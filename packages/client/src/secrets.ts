@@ -76,7 +76,8 @@ export interface Secrets<Name extends string = string> {
 }
 
 /**
- * Opens the secrets of an application. Nothing is read before it is asked for; nothing keeps the process alive.
+ * Opens the secrets of an application. Nothing is read before it is asked for; nothing but `ready` keeps the process
+ * alive.
  *
  * @example
  * const secrets = openSecrets({ vault: keyVault('https://orders.vault.azure.net') });
@@ -103,6 +104,8 @@ export function openSecrets<Name extends string = string>(options: SecretsOption
   let lastAsked: LatestSecret | undefined; // asked for again and again, mostly: that saves looking it up
   const all = new Map<string, LiveSecret>();
   const { on, emit } = openListeners();
+  const waiting = new Set<() => void>(); // for a secret to have a value
+  const closed = new AbortController();
   let channel: RotatorChannel | undefined;
   let closing: Promise<void> | undefined;
 
@@ -134,6 +137,7 @@ export function openSecrets<Name extends string = string>(options: SecretsOption
         emit('changed', { name, version, previous: previous?.version });
         channel?.changed();
       },
+      served: () => waiting.forEach((look) => look()),
       failed: (failure) => emit('unreachable', { what: 'vault', name, ...failure }),
       stale: (stale) => emit('stale', { name, version: opened.known()?.version ?? '', ...stale }),
     });
@@ -145,6 +149,11 @@ export function openSecrets<Name extends string = string>(options: SecretsOption
 
   const health = (): SecretsHealth => healthOf([...all.values()], channel?.isConnected());
   const telemetry = openTelemetry({ on, health });
+
+  const onServed = (look: () => void): (() => void) => {
+    waiting.add(look);
+    return () => waiting.delete(look);
+  };
 
   const isWatched = (name: string): boolean => watched.some((secret) => isSameName(secret, name));
 
@@ -191,7 +200,7 @@ export function openSecrets<Name extends string = string>(options: SecretsOption
       return wait?.signal ? abortable(loaded, wait.signal) : loaded;
     },
     ready: (names, { withinMs = 30_000, signal } = {}) =>
-      whenReady(names.map(live), { withinMs, signal, on, clock }),
+      whenReady(names.map(live), { withinMs, signal, clock, closed: closed.signal, onServed }),
     health,
     handle(name) {
       const secret = live(name);
@@ -220,6 +229,7 @@ export function openSecrets<Name extends string = string>(options: SecretsOption
     },
     close() {
       for (const secret of all.values()) secret.close();
+      closed.abort();
       telemetry.close();
       closing ??= channel?.close() ?? Promise.resolve();
       return closing;

@@ -1,3 +1,6 @@
+import { execFile } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { beforeEach, expect, test } from 'vitest';
 import { openSecrets, type Secrets, type SecretsEvents } from '../src/index.ts';
 import { fakeClock, settle, type FakeClock } from './fakes/fake-clock.ts';
@@ -99,6 +102,47 @@ test('ready gives up at its deadline, and says for which secrets and why', async
     code: 'NOT_READY',
     message: expect.stringMatching(/^Not loaded within 5000 ms: stripe\. .*there is none of that name/),
   });
+});
+
+test('ready sees a value that had lapsed come back', async () => {
+  await secrets.get('db');
+  vault.behaviour = httpError(503);
+  await clock.advance(25 * hour);
+  let done = false;
+  const ready = secrets.ready(['db']).then(() => (done = true));
+  vault.behaviour = 'answer';
+  await clock.advance(16_000);
+  expect(done).toBe(true);
+  await ready;
+});
+
+test('ready keeps the process alive until the vault answers, and no longer', async () => {
+  const script = `
+    import { openSecrets } from ${JSON.stringify(new URL('../src/index.ts', import.meta.url).href)};
+    let reads = 0;
+    const vault = {
+      getSecret: async () => {
+        reads += 1;
+        if (reads === 1) throw Object.assign(new Error('busy'), { statusCode: 503 });
+        return { value: 'x', properties: { version: 'v1' } };
+      },
+    };
+    const secrets = openSecrets({ vault, random: () => 0 });
+    await secrets.ready(['db']);
+    console.log('ready');`;
+  const run = promisify(execFile)(process.execPath, ['--input-type=module', '-e', script], {
+    cwd: fileURLToPath(new URL('.', import.meta.url)),
+    timeout: 10_000,
+  });
+  expect((await run).stdout).toBe('ready\n');
+});
+
+test('ready ends when the secrets are closed between two attempts', async () => {
+  vault.behaviour = httpError(503);
+  const failure = secrets.ready(['db']).catch((error: unknown) => error);
+  await settle();
+  await secrets.close();
+  expect(await failure).toMatchObject({ code: 'CLOSED' });
 });
 
 test('ready ends when the secrets are closed', async () => {
