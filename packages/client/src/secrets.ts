@@ -214,8 +214,9 @@ export function openSecrets<Name extends string = string>(options: SecretsOption
         return await useOnce(secret, action);
       } catch (error) {
         if (!isRefused(error)) throw error;
-        const newest = await refused(name, secret.version);
-        if (!newest || newest.version === secret.version || signal?.aborted) throw error;
+        const read = refused(name, secret.version);
+        const newest = await (signal ? abortable(read, signal) : read);
+        if (!newest || newest.version === secret.version) throw error;
         return useOnce(newest, action).catch((again: unknown) => {
           if (isRefused(again)) void refused(name, newest.version);
           throw again;

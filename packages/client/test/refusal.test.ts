@@ -68,6 +68,16 @@ test('a value that stays refused does not hammer the vault', async () => {
   expect(vault.reads).toHaveLength(3);
 });
 
+test('a signal ends the wait for a newer version', async () => {
+  vault.behaviour = 'hold';
+  const stop = new AbortController();
+  const used = secrets.use('db', accepts('v2'), { signal: stop.signal }).catch((error: unknown) => error);
+  for (let turn = 0; turn < 3; turn += 1) await settle();
+  expect(vault.inFlight).toBe(1);
+  stop.abort(new Error('shutting down'));
+  expect(await used).toMatchObject({ message: 'shutting down' });
+});
+
 test('a refusal while the vault is down is passed on, and the value kept', async () => {
   vault.behaviour = httpError(503);
   await expect(secrets.use('db', accepts('v2'))).rejects.toMatchObject({ code: '28P01' });
