@@ -17,8 +17,11 @@ export interface Adapter<Login> {
    * connected. Needs not log in yet. `told` hears of every login that the driver makes by itself later on.
    */
   open(secret: Secret, told: Told): Login | Promise<Login>;
-  /** Logs in afresh. Throws what the source or the driver said. */
-  prove(login: Login): Promise<unknown>;
+  /**
+   * Logs in afresh. Throws what the source or the driver said. What it does with a proven login it does only while
+   * `signal` isn't aborted: a proof that comes too late doesn't count.
+   */
+  prove(login: Login, signal: AbortSignal): Promise<unknown>;
   /** Ends it. Nothing uses it any more; resolves when its last connection is gone. Called once. */
   close(login: Login): void | Promise<void>;
   /** Whether an error is the source's no to the credential; default `isRefusal`. */
@@ -115,7 +118,7 @@ export function follow<Login, Name extends string = string>(
     try {
       const login = await adapter.open(secret, hold);
       opened = { version: secret.version, login, hold, uses: 0, unused: () => {} };
-      await within(loginTimeoutMs, adapter.prove(login), secret);
+      await within(loginTimeoutMs, (signal) => adapter.prove(login, signal), secret);
       hold.authenticated();
       return opened;
     } catch (error) {
@@ -216,13 +219,22 @@ function closedError(name: string): never {
   throw new SecretsError('CLOSED', `What logs in with the secret ${name} was closed. Open another one.`);
 }
 
-async function within(ms: number, proof: Promise<unknown>, secret: Secret): Promise<void> {
+async function within(
+  ms: number,
+  prove: (signal: AbortSignal) => Promise<unknown>,
+  secret: Secret,
+): Promise<void> {
+  const stop = new AbortController();
+  const proof = prove(stop.signal);
   const tooLate = Promise.withResolvers<never>();
-  const cancel = systemClock.after(ms, () =>
-    tooLate.reject(
-      new SecretsError('LOGIN_TIMEOUT', `No answer to a login with ${secret.toString()} within ${ms} ms.`),
-    ),
-  );
+  const cancel = systemClock.after(ms, () => {
+    const error = new SecretsError(
+      'LOGIN_TIMEOUT',
+      `No answer to a login with ${secret.toString()} within ${ms} ms.`,
+    );
+    stop.abort(error);
+    tooLate.reject(error);
+  });
   try {
     await Promise.race([proof, tooLate.promise]);
   } finally {

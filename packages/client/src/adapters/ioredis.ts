@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis, type RedisOptions } from 'ioredis';
+import { isRefusal } from '../refusal.ts';
 import type { Secrets } from '../secrets.ts';
 import { redisLogin, type RedisLogin } from './redis-login.ts';
 import { openSignedInClients, type SignIn } from './signed-in-clients.ts';
@@ -49,10 +50,14 @@ export async function openRedis<Name extends string>(
   const nameOf = (version: string): string | undefined =>
     nameConnections === undefined ? undefined : `${nameConnections}@${version.slice(0, 8)}`;
 
+  /** What each client logs in with when it connects. */
+  const nextOf = new WeakMap<Redis, SignIn<RedisLogin>>();
+
   const clients = openSignedInClients<Redis, RedisLogin, Name>(secrets, name, {
     read: redisLogin,
     prove: (login) => logInApart({ ...options, ...optionsOf(login) }),
-    signIn: (client, to) => signIn(client, to, nameOf(to.version)),
+    signIn: (client, newest) =>
+      signIn(client, newest, { nameOf, nextOf, met: (...met) => clients.met(...met) }),
     end: (client) => client.quit().catch(() => client.disconnect()),
     failed(error) {
       // Apart, so that a listener that throws is seen but stops no swap half-way.
@@ -61,13 +66,23 @@ export async function openRedis<Name extends string>(
   });
 
   const connect = (): Promise<Redis> =>
-    clients.add(async ({ login, version }) => {
-      const connectionName = nameOf(version);
+    clients.add(async (signIn) => {
+      const connectionName = nameOf(signIn.version);
       const named = connectionName === undefined ? {} : { connectionName };
-      const client = new Redis({ ...options, ...optionsOf(login), ...named, lazyConnect: true });
-      client.on('error', (error) => clients.met(client, error));
-      client.on('ready', () => clients.connected(client));
-      await client.connect();
+      const client = new Redis({ ...options, ...optionsOf(signIn.login), ...named, lazyConnect: true });
+      nextOf.set(client, signIn);
+      let refusal: Error | undefined; // connect() itself says no more than that it is closed
+      client.on('error', (error: Error) => {
+        if (isRefusal(error)) refusal ??= error;
+        clients.met(nextOf.get(client), error);
+      });
+      client.on('ready', () => nextOf.get(client)?.told.authenticated());
+      try {
+        await client.connect();
+      } catch (error) {
+        client.disconnect(); // or it would go on with the same login
+        throw refusal ?? error;
+      }
       return client;
     });
 
@@ -115,33 +130,48 @@ async function logInApart(given: Options): Promise<void> {
 /** Goes on until the client has signed in, or has ended: the connection may break at any moment. */
 async function signIn(
   client: Redis,
-  { login }: SignIn<RedisLogin>,
-  connectionName: string | undefined,
-): Promise<void> {
-  const { username, password } = login;
-  // For when it connects again.
-  Object.assign(client.options, optionsOf(login), connectionName === undefined ? {} : { connectionName });
-  while (await isReady(client)) {
-    try {
-      if (client.mode === 'subscriber') {
-        client.disconnect(true);
-        await once(client, 'ready');
-      } else {
-        const user = username ?? client.options.username;
-        await (user ? client.auth(user, password) : client.auth(password));
-        if (connectionName !== undefined) await client.client('SETNAME', connectionName);
+  newest: () => SignIn<RedisLogin>,
+  at: {
+    readonly nameOf: (version: string) => string | undefined;
+    readonly nextOf: WeakMap<Redis, SignIn<RedisLogin>>;
+    readonly met: (signIn: SignIn<RedisLogin>, error: unknown) => void;
+  },
+): Promise<SignIn<RedisLogin> | undefined> {
+  let refused: SignIn<RedisLogin> | undefined;
+  for (;;) {
+    const to = newest();
+    const connectionName = at.nameOf(to.version);
+    // For when it connects again.
+    at.nextOf.set(client, to);
+    Object.assign(
+      client.options,
+      optionsOf(to.login),
+      connectionName === undefined ? {} : { connectionName },
+    );
+    if (client.status === 'end') return undefined;
+    if (client.status === 'ready') {
+      try {
+        await signInOnce(client, to.login, connectionName);
+        return to;
+      } catch (error) {
+        if (refused !== to) at.met(to, error);
+        refused = to;
       }
-      return;
-    } catch {
-      await sleep(50);
     }
+    await sleep(50);
   }
 }
 
-async function isReady(client: Redis): Promise<boolean> {
-  while (client.status !== 'ready') {
-    if (client.status === 'end') return false;
-    await sleep(20);
+async function signInOnce(
+  client: Redis,
+  { username = client.options.username, password }: RedisLogin,
+  connectionName: string | undefined,
+): Promise<void> {
+  if (client.mode === 'subscriber') {
+    client.disconnect(true);
+    await once(client, 'ready');
+    return;
   }
-  return true;
+  await (username ? client.auth(username, password) : client.auth(password));
+  if (connectionName !== undefined) await client.client('SETNAME', connectionName);
 }

@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createClient, type RedisClientOptions } from 'redis';
+import { isRefusal } from '../refusal.ts';
 import type { Secrets } from '../secrets.ts';
 import { redisLogin, type RedisLogin } from './redis-login.ts';
-import { openSignedInClients } from './signed-in-clients.ts';
+import { openSignedInClients, type SignIn } from './signed-in-clients.ts';
 
 type Client = ReturnType<typeof createClient>;
 
@@ -48,8 +49,9 @@ export async function openRedis<Name extends string>(
   { nameConnections, username: defaultUser, ...options }: SecretRedisOptions = {},
 ): Promise<SecretRedis> {
   const listeners = new Set<(error: Error) => void>();
-  /** What each client logs in with when it connects, and the name that it gives itself then. */
-  const loginOf = new WeakMap<Client, { readonly login: RedisLogin; readonly version: string }>();
+  /** What each client logs in with when it connects, and what it logged in with last. */
+  const nextOf = new WeakMap<Client, SignIn<RedisLogin>>();
+  const usedBy = new WeakMap<Client, SignIn<RedisLogin>>();
 
   const isOldProtocol = (options.RESP as number | undefined) === 2;
 
@@ -61,7 +63,11 @@ export async function openRedis<Name extends string>(
         object,
       credentialsProvider: {
         type: 'async-credentials-provider',
-        credentials: () => Promise.resolve(credentialsOf(loginOf.get(client)?.login ?? login)),
+        credentials() {
+          const next = nextOf.get(client);
+          if (next) usedBy.set(client, next);
+          return Promise.resolve(credentialsOf(next?.login ?? login));
+        },
       },
     });
     return client;
@@ -73,7 +79,7 @@ export async function openRedis<Name extends string>(
   });
 
   const nameItself = async (client: Client): Promise<void> => {
-    const version = loginOf.get(client)?.version;
+    const version = usedBy.get(client)?.version;
     if (nameConnections === undefined || version === undefined) return;
     await client.sendCommand(['CLIENT', 'SETNAME', `${nameConnections}@${version.slice(0, 8)}`]);
   };
@@ -97,19 +103,25 @@ export async function openRedis<Name extends string>(
         if (apart.isOpen) apart.destroy();
       }
     },
-    async signIn(client, { login, version }) {
-      loginOf.set(client, { login, version }); // for when it connects again
+    async signIn(client, newest) {
+      let refused: SignIn<RedisLogin> | undefined;
       while (client.isOpen) {
-        const canSignIn = client.isReady && !(isOldProtocol && client.isPubSubActive);
-        const done =
-          canSignIn &&
-          (await authenticate(client, login).then(
-            () => true,
-            () => false,
-          ));
-        if (done) return nameItself(client);
+        const to = newest();
+        nextOf.set(client, to); // for when it connects again
+        if (client.isReady && usedBy.get(client) === to) return to; // it has
+        if (client.isReady && !(isOldProtocol && client.isPubSubActive)) {
+          const refusal = await authenticate(client, to.login).catch((error: unknown) => error as Error);
+          if (!(refusal instanceof Error)) {
+            usedBy.set(client, to);
+            await nameItself(client).catch(() => {}); // it is lost, and will connect again
+            return to;
+          }
+          if (refused !== to) clients.met(to, refusal);
+          refused = to;
+        }
         await sleep(50);
       }
+      return undefined;
     },
     end: (client) => (client.isOpen ? client.close() : Promise.resolve()),
     failed(error) {
@@ -119,15 +131,25 @@ export async function openRedis<Name extends string>(
   });
 
   const connect = (): Promise<Client> =>
-    clients.add(async ({ login, version }) => {
-      const client = open(login);
-      loginOf.set(client, { login, version });
-      client.on('error', (error) => clients.met(client, error));
+    clients.add(async (signIn) => {
+      const client = open(signIn.login);
+      nextOf.set(client, signIn);
+      const refused = Promise.withResolvers<never>(); // node-redis itself would go on with the same login
+      client.on('error', (error: Error) => {
+        clients.met(usedBy.get(client), error);
+        if (isRefusal(error)) refused.reject(error);
+      });
       client.on('ready', () => {
-        clients.connected(client);
+        usedBy.get(client)?.told.authenticated();
         nameItself(client).catch(() => {}); // it connects again
       });
-      await client.connect();
+      refused.promise.catch(() => {}); // of use at the first login only
+      try {
+        await Promise.race([client.connect(), refused.promise]);
+      } catch (error) {
+        if (client.isOpen) client.destroy();
+        throw error;
+      }
       await nameItself(client);
       return client;
     });

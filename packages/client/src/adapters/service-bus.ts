@@ -109,11 +109,12 @@ export function openServiceBus<Name extends string>(
       const client = new ServiceBusClient(connectionString, once);
       return { client, told, senders: new Map(), consumers: new Map() };
     },
-    async prove(one) {
+    async prove(one, signal) {
       await proveEach([
         ...[...used.sending.keys()].map((to) => senderOf(one, to).createMessageBatch()),
         ...[...used.listening.values()].map((from) => proveListening(one, from)),
       ]);
+      signal.throwIfAborted();
       for (const each of subscribed) consume(one, each);
     },
     async close(one) {

@@ -15,8 +15,11 @@ export interface Driver<Client, Login> {
   read(secret: Secret): Login;
   /** Logs in apart from the clients. Throws what the server said. */
   prove(login: Login): Promise<unknown>;
-  /** Has a client use this login from now on, reconnects included; resolves when it does, or when it has ended. */
-  signIn(client: Client, signIn: SignIn<Login>): Promise<unknown>;
+  /**
+   * Has a client use the newest login, reconnects included. Asks which one that is before each attempt, and goes on
+   * until one succeeds. Resolves with the one that it uses, or with nothing when the client has ended.
+   */
+  signIn(client: Client, newest: () => SignIn<Login>): Promise<SignIn<Login> | undefined>;
   end(client: Client): Promise<unknown>;
   readonly failed: (error: Error) => void;
 }
@@ -27,10 +30,8 @@ export interface SignedInClients<Client, Login> {
   add(make: (signIn: SignIn<Login>) => Client | Promise<Client>): Promise<Client>;
   /** Runs `action` with a client; one that is refused is run once more if there is a newer version. */
   use<Result>(client: Client, action: (client: Client) => Result | Promise<Result>): Promise<Result>;
-  /** An error that a client met by itself, when it connected again for one. */
-  met(client: Client, error: unknown): void;
-  /** A client has connected again. */
-  connected(client: Client): void;
+  /** An error that a client met by itself with this login, when it connected again for one. */
+  met(signIn: SignIn<Login> | undefined, error: unknown): void;
   /** Ends all of them. */
   close(): Promise<void>;
 }
@@ -48,8 +49,9 @@ export function openSignedInClients<Client extends object, Login, Name extends s
 
   const logins: Following<SignIn<Login>> = follow<SignIn<Login>, Name>(secrets, name, {
     open: (secret, told) => ({ version: secret.version, login: driver.read(secret), told }),
-    async prove(signIn) {
+    async prove(signIn, signal) {
       await driver.prove(signIn.login);
+      signal.throwIfAborted(); // there may be a newer one already
       newest = signIn;
       // At once: an action that uses a client may wait for just that, when the old login is refused.
       for (const client of clients.keys()) void move(client);
@@ -69,10 +71,11 @@ export function openSignedInClients<Client extends object, Login, Name extends s
   }
 
   async function signInAnew(client: Client): Promise<void> {
-    for (let to = newest; to && clients.has(client) && clients.get(client) !== to; to = newest) {
-      await driver.signIn(client, to);
-      if (clients.has(client)) clients.set(client, to);
-      to.told.authenticated();
+    while (newest && clients.has(client) && clients.get(client) !== newest) {
+      const proven = newest;
+      const used = await driver.signIn(client, () => newest ?? proven);
+      if (clients.has(client)) clients.set(client, used ?? proven);
+      used?.told.authenticated();
     }
   }
 
@@ -93,10 +96,9 @@ export function openSignedInClients<Client extends object, Login, Name extends s
         await move(client);
         return action(client);
       }),
-    met(client, error) {
-      if (isRefusal(error)) void clients.get(client)?.told.refused();
+    met(signIn, error) {
+      if (isRefusal(error)) void signIn?.told.refused();
     },
-    connected: (client) => clients.get(client)?.told.authenticated(),
     close() {
       isClosing = true;
       return logins.close();

@@ -61,8 +61,9 @@ export async function serveCertificate<Name extends string>(
       sessions: new Set(),
       emptied() {},
     }),
-    async prove(served) {
+    async prove(served, signal) {
       await handshake(served, name);
+      signal.throwIfAborted();
       server.setSecureContext(served.material);
       newest = served;
       for (const response of open) endAfter(response);

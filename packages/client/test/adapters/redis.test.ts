@@ -93,6 +93,41 @@ describe.skipIf(!hasRedis)('node-redis, with a real Redis', () => {
     await scene.reported({ version: 'v2', held: [], refused: { v1: expect.any(Number) } });
   });
 
+  test('a version that was replaced before a connection could sign in with it is passed over', async () => {
+    await open();
+    const worker = await redis.duplicate();
+    const job = worker.blPop('jobs', 0);
+    scene.publish('v2', login('b', 'new-pw'));
+    await scene.reported({ version: 'v2', held: ['v1'] });
+    await server.admin.acl('SETUSER', 'b', '<new-pw');
+    scene.publish('v3', login('app', 'new-pw'));
+    await scene.reported({ version: 'v3', held: expect.arrayContaining(['v1']) });
+    await server.admin.rpush('jobs', 'one');
+    await job;
+    await scene.reported({ version: 'v3', held: [] });
+    expect(await usersOf(server)).toEqual(['app', 'app']);
+  });
+
+  test('another connection that is refused reads past the cache, and leaves nothing behind', async () => {
+    await open();
+    scene.vault.publish('v2', login('b', 'new-pw'));
+    await server.admin.acl('SETUSER', 'a', '<old-pw');
+    await redis.duplicate();
+    await scene.reported({ version: 'v2', held: [], refused: { v1: expect.any(Number) } });
+    expect(await usersOf(server)).toEqual(['b', 'b']);
+  });
+
+  test('a subscription of the old protocol holds the old version until it connects again', async () => {
+    await open({ RESP: 2 });
+    const subscriber = await redis.duplicate();
+    await subscriber.subscribe('orders', () => {});
+    scene.publish('v2', login('b', 'new-pw'));
+    await scene.reported({ version: 'v2', held: ['v1'] });
+    await server.admin.client('KILL', 'USER', 'a');
+    await scene.reported({ version: 'v2', held: [] });
+    expect(await usersOf(server)).toEqual(['b', 'b']);
+  });
+
   test('the first login of all may be refused, too', async () => {
     await scene.secrets.get(secretName);
     await server.admin.acl('SETUSER', 'a', '<old-pw');
