@@ -9,8 +9,18 @@ type Client = ReturnType<typeof createClient>;
 
 export interface SecretRedisOptions extends Omit<
   RedisClientOptions,
-  'username' | 'password' | 'credentialsProvider' | 'url' | 'name' | 'modules' | 'functions' | 'scripts'
+  | 'username'
+  | 'password'
+  | 'credentialsProvider'
+  | 'url'
+  | 'name'
+  | 'modules'
+  | 'functions'
+  | 'scripts'
+  | 'RESP'
 > {
+  /** The protocol; default that of node-redis. */
+  readonly RESP?: 2 | 3;
   /** The user that a value without one is for. */
   readonly username?: string;
   /**
@@ -53,7 +63,7 @@ export async function openRedis<Name extends string>(
   const nextOf = new WeakMap<Client, SignIn<RedisLogin>>();
   const usedBy = new WeakMap<Client, SignIn<RedisLogin>>();
 
-  const isOldProtocol = (options.RESP as number | undefined) === 2;
+  const isOldProtocol = options.RESP === 2;
 
   const open = (login: RedisLogin, more: RedisClientOptions = {}): Client => {
     const client: Client = createClient({
