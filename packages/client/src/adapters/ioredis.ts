@@ -73,6 +73,7 @@ export async function openRedis<Name extends string>(
       nextOf.set(client, signIn);
       let refusal: Error | undefined; // connect() itself says no more than that it is closed
       client.on('error', (error: Error) => {
+        forgetLogin(error);
         if (isRefusal(error)) refusal ??= error;
         clients.met(nextOf.get(client), error);
       });
@@ -116,7 +117,10 @@ async function logInApart(given: Options): Promise<void> {
   const options = { ...given, lazyConnect: true, retryStrategy: () => null };
   const apart = new Redis(options);
   let said: Error | undefined; // connect() itself says no more than that it is closed
-  apart.on('error', (error: Error) => (said ??= error));
+  apart.on('error', (error: Error) => {
+    forgetLogin(error);
+    said ??= error;
+  });
   try {
     await apart.connect();
     await apart.ping();
@@ -125,6 +129,11 @@ async function logInApart(given: Options): Promise<void> {
   } finally {
     apart.disconnect();
   }
+}
+
+/** ioredis notes in an error which command failed, with all of its arguments: the password is one. */
+function forgetLogin(error: Error & { command?: { readonly name?: unknown } }): void {
+  if (error.command?.name === 'auth' || error.command?.name === 'hello') delete error.command;
 }
 
 /** Goes on until the client has signed in, or has ended: the connection may break at any moment. */

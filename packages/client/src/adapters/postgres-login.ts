@@ -23,7 +23,15 @@ export function postgresLogin(secret: Secret): PoolConfig {
   // `sslmode` and its like have a meaning in a URL only.
   return place.host === undefined || Object.keys(parameters).length === 0
     ? config
-    : { connectionString: toUrl({ ...place, ...login, parameters }).href };
+    : { connectionString: urlOf({ ...place, ...login, parameters }, secret) };
+}
+
+function urlOf(at: Parameters<typeof toUrl>[0], secret: Secret): string {
+  try {
+    return toUrl(at).href;
+  } catch {
+    throw formatError(secret); // what the parser says quotes what it was given
+  }
 }
 
 function toUrl(at: {
@@ -43,7 +51,7 @@ function toUrl(at: {
   return url;
 }
 
-function formatError(secret: Secret): SecretsError {
+export function formatError(secret: Secret): SecretsError {
   return new SecretsError(
     'VALUE_FORMAT',
     `The value of ${secret.toString()} is no PostgreSQL login. Store postgres://user:password@host:5432/database, or JSON with host, port, database, username and password.`,

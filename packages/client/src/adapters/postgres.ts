@@ -2,7 +2,7 @@ import postgres, { type Options, type RowList, type Sql } from 'postgres';
 import { follow, type Told } from '../follow.ts';
 import type { Secret } from '../secret.ts';
 import type { Secrets } from '../secrets.ts';
-import { postgresLogin } from './postgres-login.ts';
+import { formatError, postgresLogin } from './postgres-login.ts';
 
 type Parameter = Parameters<Sql>[1];
 type Row = Record<string, unknown>;
@@ -126,8 +126,15 @@ function openOneVersion(secret: Secret, told: Told, options: SecretSqlOptions): 
 }
 
 function openSql(secret: Secret, options: SecretSqlOptions): Sql {
+  const ofUrl = (url: string): Sql => {
+    try {
+      return postgres(url, options);
+    } catch {
+      throw formatError(secret); // its own complaint quotes the whole URL
+    }
+  };
   const { connectionString, user, password, host, port, database, ...parameters } = postgresLogin(secret);
-  if (connectionString !== undefined) return postgres(connectionString, options);
+  if (connectionString !== undefined) return ofUrl(connectionString);
   const place = Object.fromEntries(
     Object.entries({ host, port, database }).filter(([, value]) => value !== undefined),
   );

@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { openRedis, type SecretRedis, type SecretRedisOptions } from '../../src/adapters/ioredis.ts';
 import { hasRedis, startRedis, type RedisServer } from '../servers/redis.ts';
@@ -146,6 +147,27 @@ describe.skipIf(!hasRedis)('ioredis, with a real Redis', () => {
     scene.publish('v3', login('b', 'new-pw'));
     await scene.reported({ version: 'v3', held: [] });
     expect(await usersOf(server)).toEqual(['b']);
+  });
+
+  test('no error tells the password, neither where it logs in nor where it connects again', async () => {
+    await open();
+    const errors: unknown[] = [];
+    redis.on('error', (error) => errors.push(error));
+    redis.client.on('error', (error) => errors.push(error));
+    scene.publish('v2', login('b', 'not-the-password'));
+    await soon(() => expect(errors).toHaveLength(1));
+    await server.admin.acl('SETUSER', 'a', '<old-pw');
+    await server.admin.client('KILL', 'USER', 'a');
+    await soon(() => expect(errors.length).toBeGreaterThan(1));
+    const fresh = await openScene(login('a', 'old-pw'));
+    errors.push(
+      await openRedis(fresh.secrets, secretName, { host: '127.0.0.1', port: server.port }).catch(
+        (error: unknown) => error,
+      ),
+    );
+    await fresh[Symbol.asyncDispose]();
+    expect(errors.at(-1)).toMatchObject({ message: expect.stringMatching(/^WRONGPASS/) });
+    expect(inspect(errors, { depth: 9, showHidden: true })).not.toMatch(/old-pw|not-the-password/);
   });
 
   test('the value may be a URL', async () => {

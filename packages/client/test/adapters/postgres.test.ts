@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { inspect } from 'node:util';
 import { startEmbeddedPostgres, type EmbeddedPostgres } from '@keyturn/rotator/embedded-postgres';
 import postgres, { type Sql } from 'postgres';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
@@ -147,4 +148,19 @@ test('end serves what is under way and closes every connection', async () => {
   expect(await Promise.all(queued)).toHaveLength(5);
   await expect(whoAmI()).rejects.toMatchObject({ code: 'CLOSED' });
   await soon(async () => expect(await sessionsOf('a')).toBe(0));
+});
+
+test.each([
+  ['a URL with a port that is none', 'postgres://a:hunter2@127.0.0.1:99999/postgres'],
+  ['a URL with an unescaped password', 'postgres://a:hun#hunter2@127.0.0.1/postgres'],
+  [
+    'JSON with a host that is none',
+    JSON.stringify({ host: 'no host', user: 'a', password: 'hunter2', sslmode: 'require' }),
+  ],
+])('%s is no login, and is not quoted', async (_what, value) => {
+  scene.vault.publish('v1', value);
+  open();
+  const failure: unknown = await whoAmI().catch((error: unknown) => error);
+  expect(failure).toMatchObject({ code: 'VALUE_FORMAT' });
+  expect(inspect(failure, { depth: 9, showHidden: true })).not.toMatch(/hun|no host/);
 });
