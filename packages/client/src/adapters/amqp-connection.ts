@@ -29,7 +29,8 @@ export interface BrokerConnection {
 
 interface Connected {
   readonly model: ChannelModel;
-  readonly channel: ConfirmChannel;
+  /** Made anew after the broker closed it, as it does for every mistake. */
+  publishing: Promise<ConfirmChannel> | undefined;
   readonly consuming: Map<Consumer, Consuming>;
 }
 
@@ -58,10 +59,10 @@ export function openBrokerConnection(at: {
     model.on('error', () => {}); // 'close' follows
     model.on('close', () => lost());
     try {
-      const channel = await model.createConfirmChannel();
-      channel.on('error', () => {}); // whoever uses it is told
-      const now: Connected = { model, channel, consuming: new Map() };
-      for (const consumer of at.consumers) await consume(now, consumer);
+      const now: Connected = { model, publishing: undefined, consuming: new Map() };
+      await publishingOn(now);
+      for (const consumer of at.consumers) await start(now, consumer).catch(unlessGone(now, consumer));
+      if (closed) return await closeNow(now);
       failures = 0;
       current = now;
       connected.resolve(now);
@@ -70,6 +71,36 @@ export function openBrokerConnection(at: {
       throw error;
     }
   }
+
+  async function closeNow({ model, consuming }: Connected): Promise<void> {
+    await Promise.all([...consuming.keys()].map((consumer) => stopConsuming(consuming, consumer)));
+    await model.close().catch(() => {}); // the broker was faster
+  }
+
+  async function start(now: Connected, consumer: Consumer): Promise<void> {
+    await consume(now, consumer, (error) => again(now, consumer, 1, error));
+    if (!at.consumers.has(consumer)) await stopConsuming(now.consuming, consumer); // stopped meanwhile
+  }
+
+  /** Consumes anew, on the connection that is still there, what the broker has ended. */
+  function again(now: Connected, consumer: Consumer, attempt: number, error: Error): void {
+    const isWanted = (): boolean => !closed && (!current || current === now) && at.consumers.has(consumer);
+    if (!isWanted()) return;
+    const ms = backoffMs({ attempt, random: Math.random, firstMs: 100, maxMs: 5_000 });
+    systemClock.after(ms, () => {
+      if (!isWanted() || now.consuming.has(consumer)) return;
+      at.failed(error);
+      start(now, consumer).catch((more: Error) => again(now, consumer, attempt + 1, more));
+    });
+  }
+
+  /** A queue that is gone says nothing against a login. */
+  const unlessGone =
+    (now: Connected, consumer: Consumer) =>
+    (error: Error & { readonly code?: unknown }): void => {
+      if (error.code !== 404) throw error;
+      again(now, consumer, 1, error);
+    };
 
   function lost(): void {
     if (closed) return;
@@ -90,9 +121,9 @@ export function openBrokerConnection(at: {
     async open() {
       await connectOnce();
     },
-    channel: async () => (await connected.promise).channel,
+    channel: async () => publishingOn(await connected.promise),
     async start(consumer) {
-      await consume(await connected.promise, consumer);
+      await start(await connected.promise, consumer);
     },
     async stop(consumer) {
       const { consuming } = await connected.promise;
@@ -101,24 +132,50 @@ export function openBrokerConnection(at: {
     async close() {
       closed = true;
       cancelRetry();
-      const now = current;
-      if (!now) return;
-      await Promise.all([...now.consuming.keys()].map((consumer) => stopConsuming(now.consuming, consumer)));
-      await now.model.close().catch(() => {}); // the broker was faster
+      if (current) await closeNow(current); // one that is being made ends when it sees that
     },
   };
 }
 
-async function consume({ model, consuming }: Connected, consumer: Consumer): Promise<void> {
+function publishingOn(now: Connected): Promise<ConfirmChannel> {
+  now.publishing ??= openPublishing(now);
+  return now.publishing;
+}
+
+async function openPublishing(now: Connected): Promise<ConfirmChannel> {
+  const forget = (): void => void (now.publishing = undefined);
+  try {
+    const channel = await now.model.createConfirmChannel();
+    channel.on('error', () => {}); // whoever uses it is told
+    channel.on('close', forget);
+    return channel;
+  } catch (error) {
+    forget();
+    throw error;
+  }
+}
+
+/** `ended` is called when the broker ends it: for a mistake on its channel, or because the queue is gone. */
+async function consume(
+  { model, consuming }: Connected,
+  consumer: Consumer,
+  ended: (error: Error) => void,
+): Promise<void> {
   const channel = await model.createChannel();
-  channel.on('error', () => {});
+  let mistake: Error | undefined;
+  channel.on('error', (error: Error) => (mistake = error));
+  channel.on('close', () => {
+    if (consuming.get(consumer)?.channel !== channel) return; // it was stopped
+    consuming.delete(consumer);
+    ended(mistake ?? new Error(`The broker ended the consumer of the queue ${consumer.queue}.`));
+  });
   await channel.prefetch(consumer.prefetch);
   const underWay = new Set<Promise<unknown>>();
   const handle = async (message: Delivered): Promise<unknown> => consumer.handle(message, channel);
   const { consumerTag } = await channel.consume(
     consumer.queue,
     (message) => {
-      if (message === null) return; // the queue was deleted
+      if (message === null) return void channel.close().catch(() => {}); // the queue was deleted, or has moved
       const handled = handle(message).catch(() => {}); // a handler's failure is its own business
       underWay.add(handled);
       void handled.finally(() => underWay.delete(handled));

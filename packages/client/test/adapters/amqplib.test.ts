@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { connect as connectTo, createServer, type AddressInfo, type Socket } from 'node:net';
 import { connect } from 'amqplib';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { openBroker, type SecretBroker } from '../../src/adapters/amqplib.ts';
@@ -7,6 +9,45 @@ import { expectUneventfulRotation, openScene, secretName, soon, type Scene } fro
 let server: RabbitMq;
 let scene: Scene;
 let broker: SecretBroker;
+
+/** Takes its time with every answer of the server, from the second connection on. */
+async function startSlowRelay(to: number) {
+  const sockets = new Set<Socket>();
+  let connections = 0;
+  let answers = 0;
+  const relay = createServer((client) => {
+    connections += 1;
+    const isSlow = connections > 1;
+    const upstream = connectTo(to, '127.0.0.1');
+    sockets.add(client);
+    client.on('close', () => sockets.delete(client) && upstream.destroy()).on('error', () => {});
+    upstream.on('close', () => client.destroy()).on('error', () => {});
+    client.pipe(upstream);
+    upstream.on('data', (chunk) => {
+      if (isSlow) answers += 1;
+      setTimeout(() => client.write(chunk), isSlow ? 100 : 0);
+    });
+  }).listen(0, '127.0.0.1');
+  await once(relay, 'listening');
+  return {
+    port: (relay.address() as AddressInfo).port,
+    /** Of the server, on slow connections: to start, tune and open, then to channels. */
+    get answers() {
+      return answers;
+    },
+    get open() {
+      return sockets.size;
+    },
+    cut() {
+      for (const socket of sockets) socket.destroy();
+    },
+    async close() {
+      this.cut();
+      relay.close();
+      await once(relay, 'close');
+    },
+  };
+}
 
 describe.skipIf(!hasRabbitMq)('amqplib, with a real RabbitMQ', () => {
   beforeAll(async () => {
@@ -139,6 +180,50 @@ describe.skipIf(!hasRabbitMq)('amqplib, with a real RabbitMQ', () => {
       await broker.publish('', 'orders', Buffer.from('tea'));
     },
   );
+
+  test('a mistake on the channel that publishes fails alone', async () => {
+    await expect(broker.use((channel) => channel.checkQueue('missing'))).rejects.toThrow('NOT_FOUND');
+    await expect(broker.publish('missing', '', Buffer.from('tea'))).rejects.toThrow();
+    await broker.publish('', 'orders', Buffer.from('tea'));
+  });
+
+  test('a consumer that the broker ends for a mistake goes on, and so does one whose queue comes back', async () => {
+    const heard: string[] = [];
+    await broker.consume('orders', (message, channel) => {
+      heard.push(message.content.toString());
+      channel.ack(message);
+      if (message.content.toString() === 'twice') channel.ack(message);
+    });
+    await broker.publish('', 'orders', Buffer.from('twice'));
+    await broker.publish('', 'orders', Buffer.from('tea'));
+    await soon(() => expect(heard).toContain('tea'));
+    await broker.use((channel) => channel.deleteQueue('orders'));
+    await broker.use((channel) => channel.assertQueue('orders'));
+    await broker.publish('', 'orders', Buffer.from('milk'));
+    await soon(() => expect(heard).toContain('milk'));
+  });
+
+  test('a consumer whose queue is gone keeps no new version away', async () => {
+    await broker.use((channel) => channel.assertQueue('gone'));
+    const stop = await broker.consume('gone', () => {});
+    await broker.use((channel) => channel.deleteQueue('gone'));
+    scene.publish('v2', login('b', 'new-pw'));
+    await scene.reported({ version: 'v2', held: [] });
+    await stop();
+  });
+
+  test('a connection that is still being made when the broker is closed is closed, too', async () => {
+    const slow = await startSlowRelay(server.port);
+    const apart = await openScene(login('a', 'old-pw').replace(String(server.port), String(slow.port)));
+    const closing = openBroker(apart.secrets, secretName);
+    await closing.consume('orders', () => {});
+    slow.cut();
+    await soon(() => expect(slow.answers).toBe(4)); // it has connected again, and opens its channels
+    await closing.close();
+    await soon(() => expect(slow.open).toBe(0));
+    await apart[Symbol.asyncDispose]();
+    await slow.close();
+  });
 
   test('what is no longer consumed stays in the queue', async () => {
     const heard: string[] = [];
