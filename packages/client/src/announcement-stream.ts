@@ -134,6 +134,6 @@ function toAnnouncement({
   return {
     secret,
     version,
-    spreadMs: typeof spreadMs === 'number' && spreadMs > 0 ? spreadMs : 0,
+    spreadMs: Number.isFinite(spreadMs) ? Math.max(0, Number(spreadMs)) : 0,
   };
 }

@@ -94,7 +94,9 @@ export function openLiveSecret(options: LiveSecretOptions): LiveSecret {
   let started = 0;
   let inFlight: { readonly number: number; abort(): void } | undefined;
   let waiters: Waiter[] = [];
-  let wanted: { readonly version: string; readonly fromRead: number; chases: number } | undefined;
+  let wanted:
+    | { readonly version: string; readonly fromRead: number; readonly notBefore: number; chases: number }
+    | undefined;
   let failure:
     | {
         readonly error: SecretsError;
@@ -106,7 +108,7 @@ export function openLiveSecret(options: LiveSecretOptions): LiveSecret {
     | undefined;
   let saidStale = false;
   let watchedFromRead = Infinity; // none that began earlier counts
-  let isStretched = false;
+  let dueAt = 0; // when the timer fires
   let closed = false;
   const past = new Map<string, true>(); // versions that a newer one replaced here
   const refusals = new Map<string, Refusal>();
@@ -211,21 +213,24 @@ export function openLiveSecret(options: LiveSecretOptions): LiveSecret {
 
   function scheduleAfter(number: number, retryInMs: number): void {
     if (wanted?.version === known?.version) wanted = undefined;
-    if (wanted && number < wanted.fromRead) return; // its timer runs already
+    const isWatched = number >= watchedFromRead;
+    const usualMs = (isWatched ? options.safetyTtlMs : ttlMs) * (0.9 + 0.1 * random());
+    if (wanted && number < wanted.fromRead) {
+      const leftMs = wanted.notBefore - clock.now();
+      return schedule(Math.max(Math.min(leftMs, usualMs), retryInMs));
+    }
     if (failure) return schedule(retryInMs);
     if (wanted && wanted.chases < chasesAtMost) {
       wanted.chases += 1;
       return schedule(Math.min(ttlMs, backoffMs({ attempt: wanted.chases, random })));
     }
     wanted = undefined;
-    const isWatched = number >= watchedFromRead;
-    schedule((isWatched ? options.safetyTtlMs : ttlMs) * (0.9 + 0.1 * random()));
-    isStretched = isWatched;
+    schedule(usualMs);
   }
 
   function schedule(ms: number): void {
     cancelTimer();
-    isStretched = false;
+    dueAt = clock.now() + ms;
     cancelTimer = clock.after(ms, () => {
       if (!inFlight || (wanted && inFlight.number < wanted.fromRead)) startRead();
     });
@@ -271,14 +276,16 @@ export function openLiveSecret(options: LiveSecretOptions): LiveSecret {
       if (isWatched === watchedFromRead < Infinity) return;
       watchedFromRead = isWatched ? started + 1 : Infinity;
       // Anew from here, and each instance at a moment of its own: they all lost the rotator at once.
-      if (!isWatched && isStretched) schedule(ttlMs * random());
+      if (!isWatched && !failure && dueAt - clock.now() > ttlMs) schedule(ttlMs * random());
     },
     announced(version, spreadMs) {
       if (closed || started === 0 || known?.version === version || past.has(version)) return;
       if (wanted?.version === version) return;
-      wanted = { version, fromRead: started + 1, chases: 0 };
-      const untilRetryMs = (failure?.notBefore ?? 0) - clock.now();
-      schedule(Math.max(random() * spreadMs, untilRetryMs));
+      const now = clock.now();
+      const inMs = Math.max(random() * spreadMs, (failure?.notBefore ?? 0) - now);
+      wanted = { version, fromRead: started + 1, notBefore: now + inMs, chases: 0 };
+      // A read that is due before serves as well. One that is overdue: the clock was set, or the machine slept.
+      if (inFlight || now + inMs < dueAt || dueAt < now) schedule(inMs);
     },
     async refused(version) {
       const refusal = refusals.get(version) ?? { times: 0, notBefore: 0, fromRead: 0 };
