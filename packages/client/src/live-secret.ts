@@ -85,6 +85,9 @@ export interface SecretHealth {
 /** How often a version that was announced but is not in the vault yet is looked for, besides the TTL. */
 const chasesAtMost = 5;
 
+/** A vault, or what stands before it, that asks to be left alone for longer is not obeyed: the value would lapse. */
+const longestRetryAfterMs = 10 * 60_000;
+
 export function openLiveSecret(options: LiveSecretOptions): LiveSecret {
   const { name, ttlMs, vaultTimeoutMs, clock, random } = options;
   const handle = new LatestSecret(name, { load, missing });
@@ -194,10 +197,11 @@ export function openLiveSecret(options: LiveSecretOptions): LiveSecret {
 
   function noteFailure(error: SecretsError): number {
     const times = (failure?.times ?? 0) + 1;
-    const retryInMs = Math.max(backoffMs({ attempt: times, random }), error.retryAfterMs ?? 0);
+    const askedMs = Math.min(error.retryAfterMs ?? 0, longestRetryAfterMs);
+    const retryInMs = Math.max(backoffMs({ attempt: times, random }), askedMs);
     const now = clock.now();
     if (!failure) cancelLapse = clock.after(options.staleIfErrorMs, lapse);
-    failure = { error, times, notBefore: now + (error.retryAfterMs ?? 0), since: failure?.since ?? now };
+    failure = { error, times, notBefore: now + askedMs, since: failure?.since ?? now };
     return retryInMs;
   }
 
@@ -234,6 +238,12 @@ export function openLiveSecret(options: LiveSecretOptions): LiveSecret {
     cancelTimer = clock.after(ms, () => {
       if (!inFlight || (wanted && inFlight.number < wanted.fromRead)) startRead();
     });
+  }
+
+  /** None is further away than this: the clock was set back since. */
+  function untilMs(notBefore = 0): number {
+    const ms = notBefore - clock.now();
+    return ms <= longestRetryAfterMs ? ms : 0;
   }
 
   /** Resolves with the outcome of a read numbered `fromRead` or higher, which it starts if none is under way. */
@@ -282,7 +292,7 @@ export function openLiveSecret(options: LiveSecretOptions): LiveSecret {
       if (closed || started === 0 || known?.version === version || past.has(version)) return;
       if (wanted?.version === version) return;
       const now = clock.now();
-      const inMs = Math.max(random() * spreadMs, (failure?.notBefore ?? 0) - now);
+      const inMs = Math.max(random() * spreadMs, untilMs(failure?.notBefore));
       wanted = { version, fromRead: started + 1, notBefore: now + inMs, chases: 0 };
       // A read that is due before serves as well. One that is overdue: the clock was set, or the machine slept.
       if (inFlight || now + inMs < dueAt || dueAt < now) schedule(inMs);
@@ -295,7 +305,7 @@ export function openLiveSecret(options: LiveSecretOptions): LiveSecret {
       const underWay = refusal.times > 0 && inFlight && inFlight.number >= refusal.fromRead;
       if (!underWay) {
         const now = clock.now();
-        if (now < refusal.notBefore || now < (failure?.notBefore ?? 0)) return current;
+        if (untilMs(refusal.notBefore) > 0 || untilMs(failure?.notBefore) > 0) return current;
         refusal.times += 1;
         refusal.notBefore = now + backoffMs({ attempt: refusal.times, random });
         refusal.fromRead = started + 1;

@@ -80,3 +80,22 @@ test('an announcement is heard although the clock was set forward by a day', asy
   await clock.advance(0);
   expect(versionNow()).toBe('v2');
 });
+
+test('neither an announcement nor a refusal waits for a clock that was set back', async () => {
+  const { live, clock, vault, setClock, versionNow } = await openLoaded();
+  vault.behaviour = httpError(503);
+  await live.refused('v1');
+  await clock.advance(2_000);
+  setClock(-24 * hour);
+  vault.behaviour = 'answer';
+  vault.publish('v2');
+  live.announced('v2', 0);
+  await clock.advance(0);
+  expect(versionNow()).toBe('v2');
+
+  await live.refused('v2');
+  setClock(-24 * hour);
+  vault.publish('v3');
+  await live.refused('v2');
+  expect(versionNow()).toBe('v3');
+});

@@ -79,6 +79,22 @@ test.each([
   expect(stateNow()).toMatchObject({ state: 'stale', error: { code } });
 });
 
+test.each(['86400000', '1e300', 'Fri, 31 Dec 9999 23:59:59 GMT'])(
+  'a vault that asks to be left alone for %s is asked again after ten minutes',
+  async (retryAfter) => {
+    await secrets.get('db');
+    vault.behaviour = httpError(429, { 'retry-after': retryAfter });
+    await clock.advance(60_000);
+    const before = vault.reads.length;
+    await clock.advance(8 * 60_000);
+    expect(vault.reads).toHaveLength(before);
+    vault.publish('v2');
+    vault.behaviour = 'answer';
+    await clock.advance(3 * 60_000);
+    expect((await secrets.get('db')).version).toBe('v2');
+  },
+);
+
 test('ready waits while the vault fails, and resolves when everything is there', async () => {
   vault.behaviour = httpError(503);
   let done = false;
