@@ -14,6 +14,8 @@ import { toVaultError } from './vault-error.ts';
  *   before it: that one is aborted and its answer, however late, is dropped.
  * - Version ids have no order, so reads are numbered as they start, and whoever must see what the vault held
  *   at some instant waits for a read with a higher number than any that had started by then.
+ * - A version that was replaced here doesn't come back: whoever answers with it lags behind. Only after it has been the
+ *   vault's answer for ten minutes, or when a source refuses the newer one, is it taken for a vault that was restored.
  * - `current` is the last good value. A refused version never replaces one that was not refused, and a vault that
  *   fails takes it away only after `staleIfErrorMs`.
  * - While a rotator watches the secret, the vault is asked every `safetyTtlMs` instead of every `ttlMs`, as soon as
@@ -88,6 +90,9 @@ const chasesAtMost = 5;
 /** A vault, or what stands before it, that asks to be left alone for longer is not obeyed: the value would lapse. */
 const longestRetryAfterMs = 10 * 60_000;
 
+/** How long a replica of the vault may lag behind; one that does so for longer is believed. */
+const longestLagMs = 10 * 60_000;
+
 export function openLiveSecret(options: LiveSecretOptions): LiveSecret {
   const { name, ttlMs, vaultTimeoutMs, clock, random } = options;
   const handle = new LatestSecret(name, { load, missing });
@@ -110,6 +115,7 @@ export function openLiveSecret(options: LiveSecretOptions): LiveSecret {
       }
     | undefined;
   let saidStale = false;
+  let lag: { readonly since: number; times: number } | undefined; // while the vault answers with a version of the past
   let watchedFromRead = Infinity; // none that began earlier counts
   let dueAt = 0; // when the timer fires
   let closed = false;
@@ -160,12 +166,13 @@ export function openLiveSecret(options: LiveSecretOptions): LiveSecret {
   }
 
   function accept(reading: Reading): boolean {
+    const { version } = reading;
     failure = undefined;
     saidStale = false;
-    readAt = clock.now();
     cancelLapse();
-    const { version } = reading;
-    const isNews = known?.version !== version && !isWorseThanKnown(version);
+    noteLag(version);
+    if (!lag) readAt = clock.now();
+    const isNews = known?.version !== version && !isWorseThanKnown(version) && !lag;
     if (isNews) {
       if (known) rememberVersion(past, known.version, true);
       past.delete(version);
@@ -173,6 +180,13 @@ export function openLiveSecret(options: LiveSecretOptions): LiveSecret {
     }
     if (known && current !== known) serve(known);
     return isNews;
+  }
+
+  function noteLag(version: string): void {
+    const isPast = known && past.has(version) && !refusals.has(version) && !refusals.has(known.version);
+    const now = clock.now();
+    const { since, times } = lag ?? { since: now, times: 0 };
+    lag = isPast && now - since < longestLagMs ? { since, times: times + 1 } : undefined;
   }
 
   function isWorseThanKnown(version: string): boolean {
@@ -217,13 +231,15 @@ export function openLiveSecret(options: LiveSecretOptions): LiveSecret {
 
   function scheduleAfter(number: number, retryInMs: number): void {
     if (wanted?.version === known?.version) wanted = undefined;
-    const isWatched = number >= watchedFromRead;
+    const isWatched = number >= watchedFromRead && !lag;
     const usualMs = (isWatched ? options.safetyTtlMs : ttlMs) * (0.9 + 0.1 * random());
     if (wanted && number < wanted.fromRead) {
       const leftMs = wanted.notBefore - clock.now();
       return schedule(Math.max(Math.min(leftMs, usualMs), retryInMs));
     }
     if (failure) return schedule(retryInMs);
+    if (lag && lag.times <= chasesAtMost)
+      return schedule(Math.min(ttlMs, backoffMs({ attempt: lag.times, random })));
     if (wanted && wanted.chases < chasesAtMost) {
       wanted.chases += 1;
       return schedule(Math.min(ttlMs, backoffMs({ attempt: wanted.chases, random })));

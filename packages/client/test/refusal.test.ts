@@ -93,6 +93,32 @@ test('a vault that lags behind does not bring a refused version back', async () 
   expect((await secrets.get('db')).version).toBe('v2');
 });
 
+test('a vault that lags behind does not bring an older version back, and is asked again soon', async () => {
+  vault.publish('v2');
+  await clock.advance(60_000);
+  vault.publish('v1'); // a replica
+  await clock.advance(60_000);
+  expect((await secrets.get('db')).version).toBe('v2');
+  vault.publish('v3');
+  await clock.advance(10_000);
+  expect((await secrets.get('db')).version).toBe('v3');
+});
+
+test('a vault that was restored from a backup is believed after ten minutes, or after a refusal', async () => {
+  vault.publish('v2');
+  await clock.advance(60_000);
+  vault.publish('v1');
+  await clock.advance(9 * 60_000);
+  expect((await secrets.get('db')).version).toBe('v2');
+  await clock.advance(3 * 60_000);
+  expect((await secrets.get('db')).version).toBe('v1');
+
+  vault.publish('v3');
+  await clock.advance(60_000);
+  vault.publish('v1');
+  expect(await secrets.use('db', accepts('v1'))).toBe('v1');
+});
+
 test('an error that is no refusal is passed on', async () => {
   const broken = Object.assign(new Error('reset'), { code: 'ECONNRESET' });
   await expect(secrets.use('db', () => Promise.reject(broken))).rejects.toBe(broken);
