@@ -103,13 +103,14 @@ export async function openRedis<Name extends string>(
 
 type Options = Omit<RedisOptions, 'replyMapping'>;
 
-function optionsOf({ username, password, host, port, tls }: RedisLogin): Options {
+function optionsOf({ username, password, host, port, tls, database }: RedisLogin): Options {
   return {
     password,
     ...(username === undefined ? {} : { username }),
     ...(host === undefined ? {} : { host }),
     ...(port === undefined ? {} : { port }),
     ...(tls ? { tls: {} } : {}),
+    ...(database === undefined ? {} : { db: database }),
   };
 }
 

@@ -9,11 +9,12 @@ export interface RedisLogin {
   readonly host: string | undefined;
   readonly port: number | undefined;
   readonly tls: boolean | undefined;
+  readonly database: number | undefined;
 }
 
 /**
- * Reads a value: the password alone, a URL (`redis://user:password@host:6379`, `rediss://` with TLS), or JSON with
- * `password` and, if they are there, `username` (or `user`), `host`, `port`.
+ * Reads a value: the password alone, a URL (`redis://user:password@host:6379/database`, `rediss://` with TLS), or
+ * JSON with `password` and, if they are there, `username` (or `user`), `host`, `port`, `database` (or `db`).
  */
 export function redisLogin(secret: Secret): RedisLogin {
   const text = secret.reveal().trim();
@@ -26,24 +27,27 @@ export function redisLogin(secret: Secret): RedisLogin {
 }
 
 function plain(password: string): RedisLogin {
-  return { username: undefined, password, host: undefined, port: undefined, tls: undefined };
+  const nothing = { username: undefined, host: undefined, port: undefined };
+  return { ...nothing, password, tls: undefined, database: undefined };
 }
 
 function ofUrl(text: string): RedisLogin | undefined {
   if (!URL.canParse(text)) return undefined;
-  const { protocol, username, password, hostname, port } = new URL(text);
-  if (password === '') return undefined;
+  const { protocol, username, password, hostname, port, pathname } = new URL(text);
+  const database = pathname.slice(1);
+  if (password === '' || !/^\d*$/.test(database)) return undefined;
   return {
     username: given(decodeURIComponent(username)),
     password: decodeURIComponent(password),
     host: given(hostname.replace(/^\[|\]$/g, '')),
     port: port === '' ? undefined : Number(port),
     tls: protocol === 'rediss:',
+    database: database === '' ? undefined : Number(database),
   };
 }
 
 function ofJson(text: string): RedisLogin | undefined {
-  const { username, user, password, host, port } = fields(text);
+  const { username, user, password, host, port, database, db } = fields(text);
   const secret = given(password);
   if (secret === undefined) return undefined;
   return {
@@ -52,5 +56,6 @@ function ofJson(text: string): RedisLogin | undefined {
     host: given(host),
     port: integer(port),
     tls: undefined,
+    database: integer(database ?? db),
   };
 }

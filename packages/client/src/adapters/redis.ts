@@ -68,6 +68,7 @@ export async function openRedis<Name extends string>(
   const open = (login: RedisLogin, more: RedisClientOptions = {}): Client => {
     const client: Client = createClient({
       ...(options as RedisClientOptions),
+      ...(login.database === undefined ? {} : { database: login.database }),
       ...more,
       socket: { ...options.socket, ...placeOf(login), ...more.socket } as RedisClientOptions['socket'] &
         object,

@@ -170,6 +170,18 @@ describe.skipIf(!hasRedis)('ioredis, with a real Redis', () => {
     expect(inspect(errors, { depth: 9, showHidden: true })).not.toMatch(/old-pw|not-the-password/);
   });
 
+  test.each([
+    ['a URL', (port: number) => `redis://a:old-pw@127.0.0.1:${port}/5`],
+    [
+      'JSON',
+      (port: number) => JSON.stringify({ username: 'a', password: 'old-pw', host: '127.0.0.1', port, db: 5 }),
+    ],
+  ])('the database that %s names is the one that is used', async (_what, value) => {
+    scene.vault.publish('v1', value(server.port));
+    redis = await openRedis(scene.secrets, secretName);
+    expect((await server.clients()).filter(({ user }) => user === 'a').map(({ db }) => db)).toEqual(['5']);
+  });
+
   test('the value may be a URL', async () => {
     scene.vault.publish('v1', `redis://a:old-pw@127.0.0.1:${server.port}`);
     redis = await openRedis(scene.secrets, secretName);
