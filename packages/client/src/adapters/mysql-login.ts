@@ -6,7 +6,7 @@ import { SecretsError } from '../secrets-error.ts';
 /**
  * Reads the login out of a value: a URL (`mysql://user:password@host:3306/database`) or JSON with `user` or
  * `username`, `password` and, where the pool's configuration does not say them, `host`, `port`, `database` (or
- * `dbname`).
+ * `dbname`). Options behind the `?` of a URL count as with mysql2 itself; the pool's own configuration goes before them.
  */
 export function mysqlLogin(secret: Secret): PoolOptions {
   const login = loginFields(secret, /^(mysql|mariadb):\/\//);
@@ -16,7 +16,9 @@ export function mysqlLogin(secret: Secret): PoolOptions {
       `The value of ${secret.toString()} is no MySQL login. Store mysql://user:password@host:3306/database, or JSON with host, port, database, username and password.`,
     );
   }
-  return defined(login);
+  const text = secret.reveal().trim();
+  // mysql2 itself reads what stands behind the `?`: `ssl` above all.
+  return { ...defined(login), ...(text.startsWith('{') ? {} : { uri: text }) };
 }
 
 function defined({ user, password, host, port, database }: LoginFields): PoolOptions {

@@ -155,6 +155,12 @@ describe.skipIf(!hasMariaDb)('mysql2, with a real MariaDB', () => {
     expect(await whoAmI()).toBe('a');
   });
 
+  test('a URL that asks for TLS is not connected without it', async () => {
+    scene.vault.publish('v1', `${url('a', 'old-pw')}?ssl={"rejectUnauthorized":false}`);
+    open();
+    await expect(pool.query('select 1')).rejects.toThrow('does not support secure connection');
+  });
+
   test('end serves who is waiting and closes every connection', async () => {
     open({ connectionLimit: 1 });
     const queued = Array.from({ length: 5 }, () => pool.execute('select 1 as one'));
