@@ -82,15 +82,20 @@ export function createPool<Name extends string>(
   return secretPool;
 }
 
+/** `end` is an old name of `release` here. */
 function givenBack(connection: PoolConnection): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
-  for (const way of ['release', 'destroy'] as const) {
-    const original = connection[way].bind(connection);
-    connection[way] = () => {
-      original();
-      resolve();
+  const seen =
+    <Result>(way: () => Result) =>
+    (): Result => {
+      try {
+        return way.call(connection);
+      } finally {
+        resolve();
+      }
     };
-  }
+  const { release, destroy, end } = connection;
+  Object.assign(connection, { release: seen(release), destroy: seen(destroy), end: seen(end) });
   return promise;
 }
 

@@ -161,6 +161,15 @@ describe.skipIf(!hasMariaDb)('mysql2, with a real MariaDB', () => {
     await expect(pool.query('select 1')).rejects.toThrow('does not support secure connection');
   });
 
+  test.each(['release', 'destroy', 'end'] as const)('a connection is given back by %s', async (way) => {
+    open();
+    const connection = await pool.getConnection();
+    await connection[way]();
+    scene.publish('v2', url('b', 'new-pw'));
+    await scene.reported({ version: 'v2', held: [] });
+    expect(await sessionsOf('a')).toBe(0);
+  });
+
   test('end serves who is waiting and closes every connection', async () => {
     open({ connectionLimit: 1 });
     const queued = Array.from({ length: 5 }, () => pool.execute('select 1 as one'));
