@@ -57,7 +57,7 @@ export async function openRedis<Name extends string>(
     read: redisLogin,
     prove: (login) => logInApart({ ...options, ...optionsOf(login) }),
     signIn: (client, newest) =>
-      signIn(client, newest, { nameOf, nextOf, met: (...met) => clients.met(...met) }),
+      keepSigningIn(client, newest, { nameOf, nextOf, met: (...met) => clients.met(...met) }),
     end: (client) => client.quit().catch(() => client.disconnect()),
     failed(error) {
       // Apart, so that a listener that throws is seen but stops no swap half-way.
@@ -138,7 +138,7 @@ function forgetLogin(error: Error & { command?: { readonly name?: unknown } }): 
 }
 
 /** Goes on until the client has signed in, or has ended: the connection may break at any moment. */
-async function signIn(
+async function keepSigningIn(
   client: Redis,
   newest: () => SignIn<RedisLogin>,
   at: {

@@ -183,7 +183,7 @@ describe.skipIf(!hasRabbitMq)('amqplib, with a real RabbitMQ', () => {
 
   test('a mistake on the channel that publishes fails alone', async () => {
     await expect(broker.use((channel) => channel.checkQueue('missing'))).rejects.toThrow('NOT_FOUND');
-    await expect(broker.publish('missing', '', Buffer.from('tea'))).rejects.toThrow();
+    await expect(broker.publish('missing', '', Buffer.from('tea'))).rejects.toThrow('channel closed');
     await broker.publish('', 'orders', Buffer.from('tea'));
   });
 
@@ -209,6 +209,7 @@ describe.skipIf(!hasRabbitMq)('amqplib, with a real RabbitMQ', () => {
     await broker.use((channel) => channel.deleteQueue('gone'));
     scene.publish('v2', login('b', 'new-pw'));
     await scene.reported({ version: 'v2', held: [] });
+    await soon(async () => expect(await connectionsOf('b')).toBe(1));
     await stop();
   });
 
