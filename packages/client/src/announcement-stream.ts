@@ -74,7 +74,7 @@ export function openAnnouncementStream(at: {
   }
 
   function receive({ id, event, data }: ServerSentEvent): void {
-    lastEventId = id ?? lastEventId;
+    if (id !== undefined && mayBeInHeader.test(id)) lastEventId = id === '' ? undefined : id;
     // A newer rotator may say more than this client knows; what it can't read it leaves to the TTL.
     const told = fields(data);
     const announcement = event === 'announcement' ? toAnnouncement(told) : undefined;
@@ -93,6 +93,9 @@ export function openAnnouncementStream(at: {
     },
   };
 }
+
+/** With anything else every further request would fail. */
+const mayBeInHeader = /^[\x20-\x7e]{0,200}$/;
 
 async function openStream(
   url: URL,

@@ -5,27 +5,31 @@ export interface ServerSentEvent {
   readonly data: string;
 }
 
-const longestLine = 65_536;
+/** Of a frame, in characters; the names of a thousand secrets fit in. */
+const longestFrame = 262_144;
 
 /** Splits a `text/event-stream` into its frames; comments are skipped. Give it decoded text. */
 export async function* serverSentEvents(chunks: AsyncIterable<string>): AsyncGenerator<ServerSentEvent> {
   let rest = '';
   let lines: string[] = [];
+  let length = 0; // of the lines
   for await (const chunk of chunks) {
     rest += chunk;
     // A trailing \r may be half of a \r\n: it waits for the next chunk.
     const complete = rest.split(/\r\n|\n|\r(?!$)/);
     rest = complete.pop() ?? '';
-    if (rest.length > longestLine) throw new Error(`A line of over ${longestLine} characters.`);
     for (const line of complete) {
       if (line !== '') {
         lines.push(line);
+        length += line.length;
         continue;
       }
       const event = toEvent(lines);
       lines = [];
+      length = 0;
       if (event) yield event;
     }
+    if (rest.length + length > longestFrame) throw new Error(`A frame of over ${longestFrame} characters.`);
   }
 }
 
