@@ -1,3 +1,5 @@
+import { SecretsError } from './secrets-error.ts';
+
 /** Time, so that tests can set it. */
 export interface Clock {
   /** Milliseconds since 1970. */
@@ -21,3 +23,12 @@ export const systemClock: Clock = {
 
 /** What cancels a timer that was never set. */
 export function cancelNothing(): void {}
+
+/** Throws `OPTIONS_INVALID` unless it is a time that a timer can wait. */
+export function requireDuration(name: string, ms: number): void {
+  if (ms > 0 && ms <= longestTimerMs) return;
+  throw new SecretsError(
+    'OPTIONS_INVALID',
+    `${name} is ${ms}. Give milliseconds, above 0 and at most ${longestTimerMs}.`,
+  );
+}

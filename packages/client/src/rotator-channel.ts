@@ -1,7 +1,7 @@
 import type { SecretAdoption } from './adoption.ts';
 import { openAdoptionReports } from './adoption-reports.ts';
 import { openAnnouncementStream, type Announcement } from './announcement-stream.ts';
-import type { Clock } from './clock.ts';
+import { requireDuration, type Clock } from './clock.ts';
 import { SecretsError } from './secrets-error.ts';
 
 /** Where the rotator is and who this instance is. */
@@ -54,10 +54,13 @@ export function openRotatorChannel(
     reportEveryMs = 10_000,
     heartbeatTimeoutMs = 45_000,
   } = options;
-  if (!URL.canParse(options.url) || !consumer || !instance) {
+  requireDuration('reconnectMaxMs', reconnectMaxMs);
+  requireDuration('reportEveryMs', reportEveryMs);
+  requireDuration('heartbeatTimeoutMs', heartbeatTimeoutMs);
+  if (!isHttpUrl(options.url) || !consumer || !instance) {
     throw new SecretsError(
       'OPTIONS_INVALID',
-      'The rotator needs a url such as http://keyturn.internal:7420 and a consumer; an instance is a name, or left out.',
+      'The rotator needs a url such as http://keyturn.internal:7420, without user and password, and a consumer; an instance is a name, or left out.',
     );
   }
   const url = options.url.endsWith('/') ? options.url : `${options.url}/`; // it may have a path
@@ -102,6 +105,12 @@ export function openRotatorChannel(
       await reports.close();
     },
   };
+}
+
+/** One with user and password is none: `fetch` refuses it, and errors would quote it. */
+function isHttpUrl(text: string): boolean {
+  const { protocol = '', username, password } = URL.parse(text) ?? {};
+  return /^https?:$/.test(protocol) && !username && !password;
 }
 
 function thisThread(): string {

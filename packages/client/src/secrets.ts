@@ -1,5 +1,5 @@
 import { openAdoption } from './adoption.ts';
-import { longestTimerMs, systemClock, type Clock } from './clock.ts';
+import { requireDuration, systemClock, type Clock } from './clock.ts';
 import { openListeners, type SecretsEvents, type SecretsListener } from './events.ts';
 import { abortable, whenReady } from './ready.ts';
 import { healthOf, type SecretsHealth } from './health.ts';
@@ -8,7 +8,6 @@ import type { LatestSecret, SecretHandle } from './handle.ts';
 import { isRefusal } from './refusal.ts';
 import { openRotatorChannel, type RotatorChannel, type RotatorOptions } from './rotator-channel.ts';
 import type { Secret } from './secret.ts';
-import { SecretsError } from './secrets-error.ts';
 import { openTelemetry } from './telemetry.ts';
 import { readVault, type SecretVault } from './vault.ts';
 
@@ -243,12 +242,4 @@ const noOptions: { readonly signal?: AbortSignal; readonly refused?: (error: unk
 /** Key Vault doesn't tell capitals from small letters in names. */
 function isSameName(one: string, other: string): boolean {
   return one.toLowerCase() === other.toLowerCase();
-}
-
-function requireDuration(name: string, ms: number): void {
-  if (ms > 0 && ms <= longestTimerMs) return;
-  throw new SecretsError(
-    'OPTIONS_INVALID',
-    `${name} is ${ms}. Give milliseconds, above 0 and at most ${longestTimerMs}.`,
-  );
 }

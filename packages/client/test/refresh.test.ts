@@ -209,3 +209,17 @@ test('telemetry that throws is a failed read, and the next one may succeed', asy
   expect(live.current()?.version).toBe('v1');
   live.close();
 });
+
+test.each([
+  [{ url: 'keyturn.internal:7420' }],
+  [{ url: 'ftp://keyturn.internal' }],
+  [{ url: 'http://user:hunter2@keyturn.internal:7420' }],
+  [{ reportEveryMs: Number.NaN }],
+  [{ reconnectMaxMs: 0 }],
+  [{ heartbeatTimeoutMs: Infinity }],
+])('options of the rotator that can never work are refused: %j', (given) => {
+  const rotator = { url: 'http://keyturn.internal:7420', consumer: 'orders-api', ...given };
+  expect(() => openSecrets({ vault, clock, rotator })).toThrowError(
+    expect.objectContaining({ code: 'OPTIONS_INVALID', message: expect.not.stringContaining('hunter2') }),
+  );
+});
