@@ -202,7 +202,7 @@ function overheard(
     },
     onResponseEnd(...args) {
       pass(() => handler.onResponseEnd?.(...args));
-      if (status !== 401) return at.ended(undefined);
+      if (status !== 401) return saysNothing(status) ? at.failed(passed) : at.ended(undefined);
       at.failed(new Failure({ isUnauthorized: true, mayRepeat: kept !== undefined, deliver: handOn }));
     },
     onResponseError(controller, error) {
@@ -217,6 +217,14 @@ function overheard(
     },
   };
 }
+
+/** An answer that whoever stands before the API may have given: no sign that the API took the token. */
+function saysNothing(status = 0): boolean {
+  return status === 403 || status === 407 || status === 429 || status >= 500;
+}
+
+/** Whoever sent the request has its answer. */
+const passed = new Failure({ isUnauthorized: false, mayRepeat: false, deliver() {} });
 
 /** A body that was consumed can't be sent again. */
 function isRepeatable(body: Dispatcher.DispatchOptions['body']): boolean {

@@ -136,6 +136,14 @@ describe('a bearer token', () => {
     await keyed.close();
   });
 
+  test.each([403, 503])('an answer of %d is passed on, and is no login', async (status) => {
+    server.removeAllListeners('request');
+    server.on('request', (_message, response) => response.writeHead(status).end('busy'));
+    await expect(get()).rejects.toThrow(`${status} busy`);
+    await scene.reported({ version: 'v1', held: [] });
+    expect(scene.rotator.reports.at(-1)?.secrets[0]).not.toHaveProperty('authenticatedAt');
+  });
+
   test('a request that fails otherwise fails as it does without, and is no login', async () => {
     await get();
     server.closeAllConnections();
