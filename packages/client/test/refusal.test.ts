@@ -149,6 +149,7 @@ test.each([
   [{ status: 401 }, true],
   [{ statusCode: 401 }, true],
   [{ response: { status: 401 } }, true],
+  [new Response(null, { status: 401 }), true],
   [new Error('WRONGPASS invalid username-password pair'), true],
   [new Error('NOAUTH Authentication required.'), true],
   [{ status: 403 }, false],
