@@ -72,7 +72,9 @@ export function follow<Login, Name extends string = string>(
   name: NoInfer<Name>,
   adapter: Adapter<Login>,
 ): Following<Login> {
-  const { refused: isRefused = isRefusal, failed = () => {}, loginTimeoutMs = 10_000 } = adapter;
+  const { failed = () => {}, loginTimeoutMs = 10_000 } = adapter;
+  const isRefused = (error: unknown): boolean =>
+    error !== undefined && error !== null && (adapter.refused ?? isRefusal)(error);
   const closing = new Map<Opened<Login>, Promise<void>>();
   let handle: SecretHandle | undefined;
   let newest: Opened<Login> | undefined;
