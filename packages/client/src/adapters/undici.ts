@@ -2,6 +2,7 @@ import { Agent, Dispatcher, type buildConnector } from 'undici';
 import { follow } from '../follow.ts';
 import type { Secret } from '../secret.ts';
 import type { Secrets } from '../secrets.ts';
+import { SecretsError } from '../secrets-error.ts';
 import { keyAndCertificate } from './pem.ts';
 
 /** How a token goes along with requests. */
@@ -22,6 +23,7 @@ export interface TokenOptions {
  * sends the request once more, unless its body was a stream, which can't be sent twice.
  *
  * @example
+ * import { fetch } from 'undici'; // Node's own speaks to dispatchers of another version
  * const dispatcher = createTokenDispatcher(secrets, 'stripe-key', { origins: ['https://api.stripe.com'] });
  * const answer = await fetch('https://api.stripe.com/v1/balance', { dispatcher });
  */
@@ -37,6 +39,7 @@ export function createTokenDispatcher<Name extends string>(
 
   return dispatcher.compose((dispatch) => (request, handler) => {
     if (!request.origin || !origins.has(new URL(request.origin).origin)) return dispatch(request, handler);
+    requireHandler(handler);
     let attempts = 0;
     const send = (secret: Secret): Promise<unknown> => {
       attempts += 1;
@@ -106,6 +109,7 @@ class Following extends Dispatcher {
   }
 
   override dispatch(request: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
+    requireHandler(handler);
     let attempts = 0;
     this.#agents
       .use((agent) => {
@@ -130,6 +134,15 @@ class Following extends Dispatcher {
     await Promise.all([...agents, this.#agents.close()]);
     callback?.();
   }
+}
+
+/** Node's own `fetch` calls for events of an older undici, and would wait for them for ever. */
+function requireHandler(handler: Dispatcher.DispatchHandler): void {
+  if (typeof handler.onRequestStart === 'function') return;
+  throw new SecretsError(
+    'OPTIONS_INVALID',
+    "This dispatcher works with the `fetch` and `request` of the package undici, not with Node's own `fetch`. Import them from undici.",
+  );
 }
 
 /** A request that came to no good end. */

@@ -144,6 +144,11 @@ describe('a bearer token', () => {
     expect(scene.rotator.reports.at(-1)?.secrets[0]).not.toHaveProperty('authenticatedAt');
   });
 
+  test("Node's own fetch is told at once that this is no dispatcher for it", async () => {
+    const failure = globalThis.fetch(origin, { dispatcher } as unknown as RequestInit);
+    await expect(failure).rejects.toMatchObject({ cause: { code: 'OPTIONS_INVALID' } });
+  });
+
   test('a request that fails otherwise fails as it does without, and is no login', async () => {
     await get();
     server.closeAllConnections();
@@ -213,6 +218,11 @@ describe('a client certificate', () => {
       expect(connectionsOf(next?.fingerprint)).toBeGreaterThan(0);
     },
   );
+
+  test("Node's own fetch is told at once that this is no dispatcher for it", async () => {
+    const failure = globalThis.fetch(origin, { dispatcher } as unknown as RequestInit);
+    await expect(failure).rejects.toMatchObject({ cause: { code: 'OPTIONS_INVALID' } });
+  });
 
   test.each([
     ['is not taken', () => stranger?.pem ?? ''],
