@@ -10,7 +10,7 @@ test.each([undefined, null, 'a text', 7])('an action may throw %s', async (throw
     close() {},
     refused: (error) => (error as { code?: string }).code === 'refused', // as most would write it
   });
-  await expect(login.use(() => Promise.reject(thrown as Error))).rejects.toBe(thrown);
+  await expect(login.use(() => Promise.reject(thrown as unknown as Error))).rejects.toBe(thrown);
   await login.close();
   await secrets.close();
 });
