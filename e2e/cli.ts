@@ -19,6 +19,8 @@ export interface Running {
   /** Resolves when the output so far matches. */
   says(pattern: RegExp): Promise<void>;
   interrupt(): void;
+  /** Ends it as a power cut would. */
+  kill(): void;
 }
 
 /** Starts `keyturn` as a person would, with the environment that leads to the local vault. */
@@ -37,10 +39,12 @@ export function startCli(world: World, args: readonly string[]): Running {
   return {
     ended,
     interrupt: () => void child.kill('SIGINT'),
+    kill: () => void child.kill('SIGKILL'),
     async says(pattern) {
       while (!pattern.test(out + err)) {
         const over = await Promise.race([
           once(child.stderr, 'data').then(() => false),
+          once(child.stdout, 'data').then(() => false),
           ended.then(() => true),
         ]);
         if (over && !pattern.test(out + err))

@@ -8,18 +8,24 @@ export interface LiveClient {
   /** Requests that failed since the last call. */
   takeFailures(): string[];
   served(): number;
+  /** The version that it logs in with. */
+  version(): string | undefined;
   close(): Promise<void>;
 }
 
 const pauseMs = 50;
 
-export async function startClient(world: World, instance: string): Promise<LiveClient> {
+export async function startClient(
+  world: World,
+  instance: string,
+  { url = world.rotatorUrl, ttlMs }: { readonly url?: string; readonly ttlMs?: number } = {},
+): Promise<LiveClient> {
   const consumer = policy.consumers[0];
   const secrets = openSecrets({
     vault: world.vault,
-    ttlMs: consumer?.ttlMs ?? 0,
+    ttlMs: ttlMs ?? consumer?.ttlMs ?? 0,
     rotator: {
-      url: world.rotatorUrl,
+      url,
       consumer: consumer?.name ?? '',
       instance,
       reconnectMaxMs: 200,
@@ -50,6 +56,7 @@ export async function startClient(world: World, instance: string): Promise<LiveC
       return taken;
     },
     served: () => served,
+    version: () => secrets.health().secrets[0]?.version,
     async close() {
       stopped = true;
       await loop;

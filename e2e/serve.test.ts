@@ -1,0 +1,130 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { RotationStatus } from '@keyturn/rotator';
+import { freePort } from '@keyturn/rotator/free-port';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { startCli, writeConfiguration, type Running } from './cli.ts';
+import { startClient, type LiveClient } from './kill/clients.ts';
+import { checkInvariants, logIn } from './kill/invariants.ts';
+import { buildWorld, secretName, type World } from './world.ts';
+
+interface Replica {
+  readonly url: string;
+  readonly process: Running;
+}
+
+let world: World;
+let replicas: Replica[] = [];
+let clients: LiveClient[] = [];
+
+beforeAll(async () => void (world = await buildWorld()));
+afterAll(() => world.close());
+afterEach(async () => {
+  await Promise.all(clients.splice(0).map((client) => client.close()));
+  for (const { process } of replicas) process.interrupt();
+  await Promise.all(replicas.splice(0).map(({ process }) => process.ended));
+});
+
+/** So many rotators on one journal, each at an address of its own. */
+async function serve(count: number, instances = 2): Promise<void> {
+  const first = await writeConfiguration(world, { instances }, (text) => `watch: 1s\n${text}`);
+  const text = await readFile(first, 'utf8');
+  for (let number = 0; number < count; number += 1) {
+    const port = number === 0 ? world.orders.fleetPort : await freePort();
+    const file = join(world.folder, `replica-${number}.yaml`);
+    await writeFile(file, text.replace(/listen: "[^"]*"/, `listen: "127.0.0.1:${port}"`));
+    const process = startCli(world, ['serve', '--config', file]);
+    replicas.push({ url: `http://127.0.0.1:${port}`, process });
+    await process.says(/keyturn serves/);
+  }
+}
+
+/** Instances of the application, each at a replica. */
+async function startClients(...at: readonly number[]): Promise<void> {
+  for (const replica of at) {
+    const { url } = replicas[replica] ?? { url: '' };
+    clients.push(await startClient(world, `instance-${clients.length}`, { url }));
+  }
+}
+
+async function api<Answer>(replica: number, path: string, body?: object): Promise<Answer> {
+  const response = await fetch(`${replicas[replica]?.url}${path}`, {
+    ...(body ? { method: 'POST', body: JSON.stringify(body) } : {}),
+    headers: { 'content-type': 'application/json', 'x-keyturn-user': 'ann' },
+  });
+  const text = await response.text();
+  if (!response.ok) throw new Error(`${response.status} ${text}`);
+  return (text === '' ? undefined : JSON.parse(text)) as Answer;
+}
+
+const pathOf = (id: string): string => `/v1/rotations/${encodeURIComponent(id)}`;
+
+async function whenEnded(replica: number, id: string): Promise<RotationStatus> {
+  return vi.waitFor(
+    async () => {
+      const status = await api<RotationStatus>(replica, pathOf(id));
+      if (status.endedAt === undefined) throw new Error(`It is ${status.state} (${status.phase}).`);
+      return status;
+    },
+    { timeout: 55_000, interval: 200 },
+  );
+}
+
+async function current(): Promise<{ version: string; value: string }> {
+  const { value = '', properties } = await world.vault.getSecret(secretName);
+  world.values.add(new URL(value).password);
+  return { version: properties.version ?? '', value };
+}
+
+describe('keyturn serve, two of them on one journal', () => {
+  it('rotates at the word of an operator, with the instances of both', async () => {
+    await serve(2);
+    await startClients(0, 1);
+    const old = await current();
+    const logBefore = (await world.sourceLog()).length;
+    const asked = await api<RotationStatus>(1, '/v1/rotations', { secret: secretName, why: 'it is time' });
+    expect(asked.requested).toMatchObject({ who: 'local:ann', why: 'it is time' });
+    const ended = await whenEnded(0, asked.id);
+    expect(ended).toMatchObject({ state: 'closed', outcome: { outcome: 'closed', notChecked: [] } });
+    expect(ended.version).toBe((await current()).version);
+    const failures = clients.flatMap((client) => client.takeFailures());
+    const { outcome } = ended;
+    expect(await checkInvariants(world, { old, outcome, failures, deadCurrents: [], logBefore })).toEqual([]);
+  });
+
+  it('goes on with a rotation whose rotator was killed, within 30 s', async () => {
+    await serve(2, 3); // one is missing: it doesn't converge before the kill
+    await startClients(1, 1);
+    const old = await current();
+    const asked = await api<RotationStatus>(0, '/v1/rotations', { secret: secretName, why: 'a test' });
+    await vi.waitFor(async () => expect((await current()).version).not.toBe(old.version), {
+      timeout: 20_000,
+    });
+    replicas[0]?.process.kill();
+    const killedAt = Date.now();
+    await vi.waitFor(
+      async () => {
+        const { events } = await api<{ events: { at: string }[] }>(1, `${pathOf(asked.id)}/story`);
+        expect(events.some(({ at }) => Date.parse(at) > killedAt + 100)).toBe(true);
+      },
+      { timeout: 30_000, interval: 200 },
+    );
+    await startClients(1);
+    expect(await whenEnded(1, asked.id)).toMatchObject({ state: 'closed' });
+    expect(await logIn(old.value)).toBe('28P01');
+    expect(clients.flatMap((client) => client.takeFailures())).toEqual([]);
+  });
+
+  it('announces what somebody else has published', async () => {
+    await serve(1);
+    const { url } = replicas[0] ?? { url: '' };
+    // Its own TTL would have it find the version only after the test.
+    const client = await startClient(world, 'instance-0', { url, ttlMs: 3_600_000 });
+    clients.push(client);
+    const { value, version } = await current();
+    expect(client.version()).toBe(version);
+    const { properties } = await world.vault.setSecret(secretName, value);
+    await vi.waitFor(() => expect(client.version()).toBe(properties.version), { timeout: 10_000 });
+    expect(client.takeFailures()).toEqual([]);
+  });
+});
