@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { openMetrics, type Metrics } from '../src/telemetry/metrics.ts';
 import type { RotatorStatus } from '../src/telemetry/secret-status.ts';
@@ -147,6 +148,26 @@ it('with 10,000 secrets a scrape takes less than a second', async () => {
   const text = await metrics.text();
   expect(performance.now() - began).toBeLessThan(1_000);
   expect(parseExposition(text).get('keyturn_stragglers')?.samples).toHaveLength(10_000);
+});
+
+it('every metric is in the table for users, with its labels', async () => {
+  const notifications = () => [{ target: 'slack', waiting: 0, delivered: 0, dropped: 0, gaveUp: 0 }];
+  status = { ...status, secrets: [{ secret: 'a', publishedAt: 0, expiresAt: 0 }] };
+  metrics = openMetrics({ clock, status: () => status, notifications });
+  metrics.vaultRequest({ operation: 'read', status: 200 });
+  metrics.record(started);
+  metrics.ended(outcome);
+  const families = parseExposition(await metrics.text());
+  const made = [...families].map(([name, { samples }]) => {
+    const labels = Object.keys(samples[0]?.labels ?? {}).filter((label) => label !== 'le');
+    return `${name} ${labels.map((label) => `\`${label}\``).join(', ')}`.trim();
+  });
+  const page = readFileSync(new URL('../../../docs/observability.md', import.meta.url), 'utf8');
+  const rows = page.split('\n').filter((line) => line.startsWith('| `keyturn_'));
+  const listed = rows.map((row) => row.split('|').map((cell) => cell.trim()));
+  expect(
+    listed.map(([, name = '', labels]) => `${name.replaceAll('`', '')} ${labels}`.trim()).toSorted(),
+  ).toEqual(made.toSorted());
 });
 
 it.each([

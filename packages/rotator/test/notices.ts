@@ -7,8 +7,13 @@ export const rotation = 'orders-db@v1';
 export const at = '2026-01-01T00:00:00.000Z';
 
 export const started: RotationRecord = { kind: 'phase', phase: 'preflight', rotation, at };
-export const held: RotationRecord = { kind: 'held', stragglers: ['orders/web-1'], rotation, at };
-export const rejected: RotationRecord = {
+export const held: RotationRecord & { kind: 'held' } = {
+  kind: 'held',
+  stragglers: ['orders/web-1'],
+  rotation,
+  at,
+};
+export const rejected: RotationRecord & { kind: 'rejected' } = {
   kind: 'rejected',
   reason: 'the source refuses it',
   rotation,

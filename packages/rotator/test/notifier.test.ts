@@ -7,7 +7,7 @@ import type { Notice } from '../src/notify/notice.ts';
 import { openNotifier, type Notifier, type NotifierOptions } from '../src/notify/notifier.ts';
 import type { NotifierReport } from '../src/notify/target-queue.ts';
 import { openSetClock, type SetClock } from './fakes/clock.ts';
-import { openReceiver, secretPath, type Receiver } from './fakes/receiver.ts';
+import { openReceiver, secretPath, type Received, type Receiver } from './fakes/receiver.ts';
 import { at, held, outcome, rejected, rotation, standing, started, vault } from './notices.ts';
 
 const hourMs = 3_600_000;
@@ -35,17 +35,19 @@ function open(targets: readonly Target[], more: Partial<NotifierOptions> = {}): 
 }
 
 function webhook(
-  at: Pick<Receiver, 'url'> = receiver,
+  to: Pick<Receiver, 'url'> = receiver,
   more: { readonly name?: string; readonly secrets?: readonly string[] } = {},
 ): Target {
   const { name = 'hook', secrets = [signingSecret] } = more;
   const signingSecrets = async () => secrets.map((text) => new SecretValue(text));
-  return { name, format: 'webhook', url: at.url, signingSecrets };
+  return { name, format: 'webhook', url: to.url, signingSecrets };
 }
 
-function slack(at: Pick<Receiver, 'url'> = receiver): Target {
-  return { name: 'slack', format: 'slack', url: at.url };
+function slack(to: Pick<Receiver, 'url'> = receiver): Target {
+  return { name: 'slack', format: 'slack', url: to.url };
 }
+
+const nothing: Received = { path: '', headers: {}, body: '' };
 
 function heldIn(secret: string): Notice {
   return { ...held, rotation: `${secret}@v1` };
@@ -55,8 +57,8 @@ function eventsAt({ received }: Receiver): CloudEvent[] {
   return received.map(({ body }) => JSON.parse(body) as CloudEvent);
 }
 
-function typesAt(at: Receiver): string[] {
-  return eventsAt(at).map(({ type }) => type.replace('keyturn.rotation.', ''));
+function typesAt(to: Receiver): string[] {
+  return eventsAt(to).map(({ type }) => type.replace('keyturn.rotation.', ''));
 }
 
 describe('a webhook', () => {
@@ -65,7 +67,7 @@ describe('a webhook', () => {
     open([webhook()]);
     notifier.notify(held);
     await notifier.idle();
-    const [{ body, headers } = { body: '', headers: {} }] = receiver.received;
+    const [{ body, headers } = nothing] = receiver.received;
     expect(headers['content-type']).toBe('application/cloudevents+json; charset=utf-8');
     expect(headers['webhook-id']).toBe(eventsAt(receiver)[0]?.id);
     const event = new Webhook(signingSecret).verify(body, headers as Record<string, string>);
@@ -90,6 +92,17 @@ describe('a webhook', () => {
       'orders-db: the new version is rejected',
     ]);
   });
+});
+
+it('Slack hears of a good end where it heard of trouble before, and of no other', async () => {
+  open([slack()]);
+  for (const notice of [held, { kind: 'ended', at, outcome } as const]) notifier.notify(notice);
+  notifier.notify({ kind: 'ended', at, outcome: { ...outcome, id: 'quiet@v1' } });
+  await notifier.idle();
+  expect(receiver.received.map(({ body }) => JSON.parse(body).blocks[0].text.text)).toEqual([
+    'orders-db: the rotation is held',
+    'orders-db: the rotation has closed',
+  ]);
 });
 
 describe('what lasts', () => {
@@ -306,9 +319,9 @@ describe('the URL of a webhook is a secret', () => {
     ],
     [
       'nobody listening',
-      async () => new SecretValue(`http://127.0.0.1:1${secretPath}`),
+      () => other.close().then(() => other.url()),
       () => 200,
-      'the request failed',
+      'the request failed (ECONNREFUSED)',
     ],
     [
       'a user name in it',

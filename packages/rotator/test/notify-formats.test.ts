@@ -64,13 +64,21 @@ describe('CloudEvents', () => {
   });
 
   it('are for people where people can do something, and only there', () => {
-    expect(kinds.filter(isForPeople)).toEqual([
+    expect(kinds.filter((kind) => isForPeople(kind))).toEqual([
       'held',
       'rejected',
       'rolledBack',
       'failed',
       'approvalWanted',
       'expired',
+    ]);
+  });
+
+  it('tell people of a good end only where they were alarmed before', () => {
+    expect([isForPeople('closed'), isForPeople('closed', true), isForPeople('phase', true)]).toEqual([
+      false,
+      true,
+      false,
     ]);
   });
 
@@ -104,7 +112,7 @@ describe('CloudEvents', () => {
   });
 
   it('hold no field that nobody named, so that what is added to a record does not get out by itself', () => {
-    const smuggling = { ...held, note: 's3cret' } as Notice;
+    const smuggling: Notice = Object.assign({ ...held }, { note: 's3cret' });
     expect(JSON.stringify(eventOf(smuggling))).not.toContain('s3cret');
   });
 

@@ -19,9 +19,9 @@ export const eventKinds = {
 
 export type EventKind = keyof typeof eventKinds;
 
-/** True if a person should be told, and not machines alone. */
-export function isForPeople(kind: EventKind): boolean {
-  return eventKinds[kind].audience === 'people';
+/** True if a person should be told, and not machines alone. Who was alarmed wants to hear of the good end as well. */
+export function isForPeople(kind: EventKind, alarmed = false): boolean {
+  return eventKinds[kind].audience === 'people' || (kind === 'closed' && alarmed);
 }
 
 /** True if nothing more comes of this rotation, so that what was told of it may be forgotten. */

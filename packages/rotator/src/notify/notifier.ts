@@ -1,7 +1,7 @@
 import type { Clock } from '../clock.ts';
 import { cloudEvent } from './cloud-event.ts';
 import { deliver, type Target } from './deliver.ts';
-import { isForPeople, type EventKind } from './event-kinds.ts';
+import { isForPeople } from './event-kinds.ts';
 import { factsOf } from './facts.ts';
 import type { Notice } from './notice.ts';
 import { openRepeats } from './repeats.ts';
@@ -51,7 +51,7 @@ export function openNotifier(options: NotifierOptions): Notifier {
     closing: closing.signal,
   };
   const queues = targets.map((target) => ({
-    wants: (kind: EventKind) => hearsAll(target) || isForPeople(kind),
+    hearsAll: hearsAll(target),
     queue: openTargetQueue({
       target: target.name,
       attempt: (event) => deliver(target, event, delivering),
@@ -68,10 +68,12 @@ export function openNotifier(options: NotifierOptions): Notifier {
       if (facts === undefined) return;
       const telling = repeats.due(facts, clock.now());
       if (telling === undefined) return;
-      const { kind, data } = facts;
+      const { data } = facts;
+      const forPeople = isForPeople(facts.kind, telling.alarmed);
       const event = cloudEvent(facts, { vault, ...telling });
       const rotation = `${data.secret}@${data.from}`;
-      for (const { wants, queue } of queues) if (wants(kind)) queue.add({ rotation, kind, event });
+      for (const target of queues)
+        if (target.hearsAll || forPeople) target.queue.add({ rotation, forPeople, event });
     },
     counts: () => queues.map(({ queue }) => queue.counts()),
     async idle() {

@@ -1,13 +1,22 @@
-import { endsRotation, type EventKind } from './event-kinds.ts';
+import { endsRotation, isForPeople, type EventKind } from './event-kinds.ts';
 import type { Facts } from './facts.ts';
 
 /** Remembers what was told, so that what lasts is told again after 1, 4 and 24 hours and then daily, not at every look. */
 export interface Repeats {
   /** How to tell it now; undefined if it was told and no reminder is due. */
-  due(facts: Facts, now: number): { readonly rollingBack: boolean; readonly reminder: number } | undefined;
+  due(facts: Facts, now: number): Due | undefined;
+}
+
+export interface Due {
+  readonly rollingBack: boolean;
+  /** 0 when it is told first, then 1, 2, … */
+  readonly reminder: number;
+  /** True if people were told of trouble in this rotation before. */
+  readonly alarmed: boolean;
 }
 
 interface Rotating {
+  alarmed: boolean;
   rollingBack: boolean;
   readonly told: Map<string, { readonly firstAt: number; readonly times: number }>;
 }
@@ -23,7 +32,7 @@ export function openRepeats(most = 20_000): Repeats {
 
   function remembered({ data }: Facts): Rotating {
     const key = `${data.secret}@${data.from}`;
-    const found = rotations.get(key) ?? { rollingBack: false, told: new Map() };
+    const found = rotations.get(key) ?? { alarmed: false, rollingBack: false, told: new Map() };
     rotations.delete(key);
     rotations.set(key, found);
     const [oldest] = rotations.keys();
@@ -41,9 +50,11 @@ export function openRepeats(most = 20_000): Repeats {
       const { firstAt, times } = rotating.told.get(key) ?? { firstAt: now, times: 0 };
       if (times > 0 && (!lasting.has(kind) || now < firstAt + afterMs(times))) return undefined;
       const reminder = latest(times, now - firstAt);
+      const { alarmed } = rotating;
+      rotating.alarmed = !endsRotation(kind) && (alarmed || isForPeople(kind));
       if (endsRotation(kind)) rotating.told.clear();
       rotating.told.set(key, { firstAt, times: reminder + 1 });
-      return { rollingBack, reminder };
+      return { rollingBack, reminder, alarmed };
     },
   };
 }

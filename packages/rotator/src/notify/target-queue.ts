@@ -1,7 +1,6 @@
 import type { Clock } from '../clock.ts';
 import type { CloudEvent } from './cloud-event.ts';
 import type { Delivery } from './deliver.ts';
-import { isForPeople, type EventKind } from './event-kinds.ts';
 
 /** One line of log about a target; it holds neither URL nor secret. */
 export type NotifierReport = { readonly target: string } & (
@@ -23,8 +22,14 @@ export interface TargetCounts {
   readonly gaveUp: number;
 }
 
+interface Message {
+  readonly rotation: string;
+  readonly forPeople: boolean;
+  readonly event: CloudEvent;
+}
+
 export interface TargetQueue {
-  add(message: { readonly rotation: string; readonly kind: EventKind; readonly event: CloudEvent }): void;
+  add(message: Message): void;
   counts(): TargetCounts;
   /** Resolves when nothing waits. */
   idle(): Promise<void>;
@@ -41,10 +46,7 @@ export interface QueueOptions {
   readonly most: number;
 }
 
-interface Waiting {
-  readonly rotation: string;
-  readonly kind: EventKind;
-  readonly event: CloudEvent;
+interface Waiting extends Message {
   readonly since: number;
   tries: number;
   notBefore: number;
@@ -76,7 +78,7 @@ export function openTargetQueue(options: QueueOptions): TargetQueue {
   /** What only machines keep goes first. */
   function dropOne(): void {
     const free = queue.filter((message) => message !== underWay);
-    const victim = free.find(({ kind }) => !isForPeople(kind)) ?? free[0];
+    const victim = free.find(({ forPeople }) => !forPeople) ?? free[0];
     if (victim === undefined) return;
     remove(victim);
     count.dropped += 1;
