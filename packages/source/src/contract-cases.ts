@@ -146,6 +146,11 @@ export const contractCases: Readonly<Record<string, (world: ContractWorld) => Pr
     const { source } = await unreachable(currentValue);
     const calls = [() => source.list(), () => source.revoke(current), () => source.issue(first, current)];
     for (const call of calls) assert.equal(codeOf(await thrownBy(call)), 'UNREACHABLE');
+    const { inspect } = source;
+    if (inspect) {
+      const error = await thrownBy(() => inspect({ current, rotations: [] }));
+      assert.equal(codeOf(error), 'UNREACHABLE');
+    }
     const usage = await source.usage(current).catch(() => 'unknown');
     assert.equal(usage, 'unknown', 'usage was told without an answer');
   },
@@ -187,6 +192,43 @@ export const contractCases: Readonly<Record<string, (world: ContractWorld) => Pr
     await assertLive(source, [current, ref]);
     await source.revoke(current);
     await assertLive(source, [ref]);
+  },
+
+  async 'inspect changes nothing'({ source, current, currentValue, state, ...world }) {
+    if (!source.inspect) return;
+    assert.ok(state, 'A source that has inspect is tested with its state.');
+    const session = await world.login(currentValue);
+    const look = () => source.inspect?.({ current, rotations: [first, second] });
+    const before = await state();
+    await look();
+    assert.deepEqual(await state(), before, 'a look altered the source');
+    const { value } = await source.issue(first, current);
+    const between = await state();
+    await look();
+    assert.deepEqual(await state(), between, 'a look altered the source');
+    for (const one of [currentValue, value]) await source.prove(one);
+    assert.equal(await session.works(), true, 'a look ended a session');
+    await closeAll(session);
+  },
+
+  async 'inspect names what a rotation issued, and nothing else'({ source, current }) {
+    if (!source.inspect) return;
+    const issuedBy = async (...rotations: RotationId[]) =>
+      (await source.inspect?.({ current, rotations }))?.issued;
+    assert.deepEqual(await issuedBy(first), [], 'before anything was issued');
+    const { ref } = await source.issue(first, current);
+    assert.deepEqual(await issuedBy(second, first), [{ ref, rotation: first }]);
+    assert.deepEqual(await issuedBy(second), [], 'of another rotation');
+    await source.revoke(ref);
+    assert.deepEqual(await issuedBy(first), [], 'after it was ended');
+  },
+
+  async 'inspect finds nothing that stops a rotation which works'({ source, current }) {
+    if (!source.inspect) return;
+    const { findings } = await source.inspect({ current, rotations: [] });
+    const stops = findings.filter(({ mark }) => mark === 'stop');
+    assert.deepEqual(stops, [], 'a stop where issue works');
+    await source.issue(first, current);
   },
 
   async 'no value is in any error'({ source, current, currentValue, ...world }) {

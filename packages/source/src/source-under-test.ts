@@ -23,5 +23,7 @@ export interface SourceUnderTest {
   readonly secretsIn?: (value: SecretValue) => readonly string[];
   /** A source may be that late in seeing a session come or go, milliseconds; 5,000 if absent. */
   readonly settleMs?: number;
+  /** All of the source's state that `inspect` could alter, in any form that compares; for sources that have `inspect`. */
+  readonly state?: () => Promise<unknown>;
   readonly close: () => Promise<void>;
 }

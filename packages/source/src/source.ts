@@ -27,6 +27,28 @@ export interface Session {
 /** What a source says about who uses a credential now; `unknown` where it can't tell. */
 export type Usage = { readonly sessions: readonly Session[] } | 'unknown';
 
+/** One thing that a source says of a rotation before it begins. */
+export interface SourceFinding {
+  /**
+   * `rights`: what Keyturn's own login may do there; `parity`: whether the idle slot is like the one in use;
+   * `revocation`: what ends along with the credential in use.
+   */
+  readonly about: 'rights' | 'parity' | 'revocation';
+  /** `stop`: a rotation would fail, or an application would; `warn`: it would work, and people ought to know. */
+  readonly mark: 'ok' | 'warn' | 'stop';
+  /** What was found, with names and numbers; never a value. */
+  readonly says: string;
+  /** What to do about it. */
+  readonly hint?: string;
+}
+
+/** What a source says of itself while nothing is changed. */
+export interface Inspection {
+  readonly findings: readonly SourceFinding[];
+  /** The live credentials that one of the rotations asked about issued, as far as the source itself shows it. Never a guess. */
+  readonly issued: readonly { readonly ref: CredentialRef; readonly rotation: RotationId }[];
+}
+
 /**
  * A system that issues and accepts a credential. The suite in `@keyturn/source/contract` holds every
  * implementation to the comments below.
@@ -54,4 +76,13 @@ export interface Source {
   revoke(ref: CredentialRef): Promise<void>;
   /** Every live credential this source holds for the secret, so that orphans can be found. */
   list(): Promise<readonly CredentialRef[]>;
+  /**
+   * Looks ahead and changes nothing: what a rotation away from `current` would meet here, and which credentials these
+   * rotations issued. What would make `issue` or `revoke` fail is a finding, not an error. Absent where a source has
+   * nothing to tell.
+   */
+  inspect?(about: {
+    readonly current: CredentialRef | undefined;
+    readonly rotations: readonly RotationId[];
+  }): Promise<Inspection>;
 }

@@ -22,6 +22,10 @@ export type Fault =
   | 'usage counts sessions of others'
   | 'list includes the dead'
   | 'list forgets'
+  | 'inspect alters something'
+  | 'inspect claims what others issued'
+  | 'inspect cries wolf'
+  | 'inspect takes silence for health'
   | 'value in the message'
   | 'value in the cause'
   | 'value in a hidden property';
@@ -29,7 +33,7 @@ export type Fault =
 interface Credential {
   readonly ref: CredentialRef;
   readonly slot: 'a' | 'b';
-  readonly rotation: string;
+  rotation: string;
   text: string;
   live: boolean;
   readonly sessions: Set<object>;
@@ -110,6 +114,17 @@ export function openMemorySource(fault: Fault = 'none'): SourceUnderTest {
       const all = fault === 'list includes the dead' ? credentials : live();
       return all.map(({ ref }) => ref).slice(0, fault === 'list forgets' ? 1 : undefined);
     },
+    async inspect({ rotations }) {
+      if (fault === 'inspect alters something') first.rotation = 'touched';
+      const mine = live().filter(
+        ({ rotation }) => rotations.includes(rotation) || fault === 'inspect claims what others issued',
+      );
+      const mark = fault === 'inspect cries wolf' ? 'stop' : 'ok';
+      return {
+        findings: [{ about: 'rights', mark, says: 'it may do anything' }],
+        issued: mine.map((one) => ({ ref: one.ref, rotation: one.rotation })),
+      };
+    },
   };
 
   const silent: Source = {
@@ -120,6 +135,10 @@ export function openMemorySource(fault: Fault = 'none'): SourceUnderTest {
     usage: silence,
     revoke: silence,
     list: () => (fault === 'silence looks empty' ? Promise.resolve([]) : silence()),
+    inspect: () =>
+      fault === 'inspect takes silence for health'
+        ? Promise.resolve({ findings: [], issued: [] })
+        : silence(),
   };
 
   return {
@@ -136,6 +155,7 @@ export function openMemorySource(fault: Fault = 'none'): SourceUnderTest {
     },
     unreachable: async (value) => ({ source: silent, value }),
     settleMs: 50,
+    state: async () => credentials.map(({ sessions, ...one }) => ({ ...one, sessions: sessions.size })),
     close: () => Promise.resolve(),
   };
 }

@@ -1,5 +1,6 @@
 import type { Source } from '@keyturn/source';
 import { asRotator } from './postgres/connection.ts';
+import { inspect } from './postgres/inspect.ts';
 import { issue } from './postgres/issue.ts';
 import { checkOptions, type PostgresOptions } from './postgres/options.ts';
 import { prove } from './postgres/prove.ts';
@@ -45,5 +46,6 @@ export function postgres(options: PostgresOptions): Source {
           .filter(({ canLogin }) => canLogin)
           .map(({ ref }) => ref),
       ),
+    inspect: (about) => asRotator(options, (connection) => inspect(connection, options, about)),
   };
 }

@@ -99,6 +99,18 @@ export async function openWorld(server: Server, more: Partial<PostgresOptions> =
   };
 }
 
+/** All that the server keeps of the world's roles: passwords, marks, memberships, settings, grants. */
+export async function stateOf({ server, a, b, owner, rotator }: World): Promise<unknown> {
+  const names = `('${[a, b, owner, rotator].join("', '")}')`;
+  return server.asSuperuser(
+    `select auth.*, shobj_description(auth.oid, 'pg_authid') as comment,
+       array(select m::text from pg_auth_members m where m.member = auth.oid or m.roleid = auth.oid order by 1) as members,
+       array(select s::text from pg_db_role_setting s where s.setrole = auth.oid order by 1) as settings,
+       array(select d::text from pg_shdepend d where d.refobjid = auth.oid order by 1) as depends
+     from pg_authid auth where rolname in ${names} order by rolname`,
+  );
+}
+
 /** Logs in as an application does and stays. */
 export async function logIn(value: SecretValue): Promise<HeldSession & { readonly client: Client }> {
   const client = new Client(configOf(value));

@@ -5,7 +5,7 @@ import { SecretValue } from '@keyturn/source';
 import { sourceContract, type SourceUnderTest } from '@keyturn/source/contract';
 import { postgres } from '@keyturn/sources/postgres';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, it } from 'vitest';
-import { logIn, openWorld, passwordIn, startServer, type Server } from './postgres-world.ts';
+import { logIn, openWorld, passwordIn, startServer, stateOf, type Server } from './postgres-world.ts';
 
 let server: Server;
 beforeAll(async () => {
@@ -15,7 +15,8 @@ afterAll(() => server.stop());
 
 for (const format of ['url', 'json'] as const) {
   const open = async (): Promise<SourceUnderTest> => {
-    const { source, options, currentValue, close } = await openWorld(server, { format });
+    const world = await openWorld(server, { format });
+    const { source, options, currentValue, close } = world;
     return {
       source,
       currentValue,
@@ -33,6 +34,7 @@ for (const format of ['url', 'json'] as const) {
         const elsewhere = value.reveal().replaceAll(String(server.port), String(port));
         return { source: postgres({ ...options, admin }), value: new SecretValue(elsewhere) };
       },
+      state: () => stateOf(world),
       close,
     };
   };

@@ -23,7 +23,7 @@ export async function prepareIdle(
 }
 
 /** What makes the settings of the idle role those of the one in use, in the fewest statements. */
-async function missingSettings(
+export async function missingSettings(
   connection: Connection,
   { idle, owner, current }: { idle: Role; owner: string; current: Role | undefined },
 ): Promise<string[]> {

@@ -7,7 +7,7 @@ import { prepareIdle } from './idle-role.ts';
 import { lockSecret } from './lock.ts';
 import type { PostgresOptions } from './options.ts';
 import { newPassword, scramVerifier } from './password.ts';
-import { demandRights } from './rights.ts';
+import { demandRights, rightsOfRotation } from './rights.ts';
 import { generationOf, lookAtRoles, markStatement, toRef, type Role } from './roles.ts';
 import { endSessions } from './sessions.ts';
 import { statement } from './setup.ts';
@@ -48,17 +48,12 @@ async function look(connection: Connection, options: PostgresOptions, wanted: Wa
   const owner = await ownerRole(connection, options);
   const found = await lookAtRoles(connection, options.roles);
   const slots = chooseSlots({ options, found, ...wanted });
-  await demandRights(connection, [
-    { to: 'create roles' },
-    { to: 'end sessions' },
-    { to: 'see sessions' },
-    ...[owner, ...found].map((role) => ({ to: 'manage', role }) as const),
-  ]);
+  await demandRights(connection, rightsOfRotation([owner, ...found]));
   if (slots.current) await refuseIfUnfit(connection, options, slots.current);
   return slots;
 }
 
-async function ownerRole(connection: Connection, { owner }: PostgresOptions): Promise<Role> {
+export async function ownerRole(connection: Connection, { owner }: PostgresOptions): Promise<Role> {
   const [role] = await lookAtRoles(connection, [owner]);
   if (role) return role;
   throw new SourceError('MISCONFIGURED', `The owner role ${owner} does not exist.`, {

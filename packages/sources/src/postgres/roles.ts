@@ -15,6 +15,8 @@ export interface Role {
   /** What people wrote about the role; kept when Keyturn writes its mark behind it. */
   readonly remark: string;
   readonly generation: string | undefined;
+  /** True if Keyturn ended what it held last; whoever logs in with it since then owes it to somebody else. */
+  readonly revoked: boolean;
 }
 
 interface Row {
@@ -71,7 +73,8 @@ const marked = /^(?<remark>.*?) ?\[keyturn (?:(?<generation>[0-9a-f]{12})(?: rev
 
 function toRole({ comment, ...row }: Row): Role {
   const { remark = comment ?? '', generation } = marked.exec(comment ?? '')?.groups ?? {};
-  return { ...row, remark, generation, ref: toRef(row.name, generation) };
+  const revoked = marked.test(comment ?? '') && (comment ?? '').endsWith('revoked]');
+  return { ...row, remark, generation, revoked, ref: toRef(row.name, generation) };
 }
 
 function isGeneration(word: string): boolean {
