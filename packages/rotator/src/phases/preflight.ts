@@ -1,10 +1,11 @@
-import { isRefused, SourceError, type CredentialRef, type SecretValue, type Source } from '@keyturn/source';
+import { SourceError, type CredentialRef } from '@keyturn/source';
 import { slotInUse } from '../policy/idle-slot.ts';
-import { mayStart, type Refusal } from '../policy/may-start.ts';
+import { mayStart, startFacts, type Refusal } from '../policy/may-start.ts';
 import { whatAnEmergencyBreaks } from '../policy/what-breaks.ts';
+import { whichCredential } from '../policy/which-credential.ts';
 import type { Rotation } from '../rotation.ts';
 import { RotatorError } from '../rotator-error.ts';
-import { versionTags } from '../vault.ts';
+import { authenticates } from './authenticates.ts';
 import { findPublished, findRollBack } from './publish.ts';
 import { versionOf } from './version-of.ts';
 
@@ -35,22 +36,22 @@ async function look(rotation: Rotation): Promise<Old> {
   const { vault, secret, source, clock, policy, id, from } = rotation;
   const current = await vault.current(secret);
   const replaced = await versionOf(rotation, from);
-  const refusal = mayStart({
-    policy,
-    id,
-    from,
-    current: {
-      version: current.version,
-      ...(current.tags.rotation ? { rotation: current.tags.rotation } : {}),
-      ...(current.tags.rolledBack ? { rolledBack: true } : {}),
-    },
-    currentAuthenticates: await authenticates(source, current.value),
-    expiresAt: clock.now() + policy.validityMs,
-    peoplesTags: Math.max(current.peoplesTags, replaced.peoplesTags),
-  });
+  const refusal = mayStart(
+    startFacts({
+      policy,
+      requested: rotation,
+      current,
+      replaced,
+      currentAuthenticates: await authenticates(source, current.value),
+      now: clock.now(),
+    }),
+  );
   if (refusal) throw refused(rotation, refusal);
-  const ref = replaced.tags.credential ?? (await findCredential(rotation));
-  const others = (await source.list()).filter((other) => other !== ref);
+  const live = await source.list();
+  const { ref, toBeTagged } = whichCredential({ secret, kind: source.kind, version: replaced, live });
+  // A secret that Keyturn sees for the first time: written there before a second credential exists.
+  if (toBeTagged) await vault.tag(secret, from, { credential: ref });
+  const others = live.filter((other) => other !== ref);
   for (const other of others) await refuseIfInUse(rotation, other);
   return {
     ref,
@@ -63,41 +64,6 @@ async function look(rotation: Rotation): Promise<Old> {
 async function warn({ policy, fleet, source, secret, report }: Rotation, { ref }: Old): Promise<void> {
   const [instances, usage] = [await fleet.instances(secret), await source.usage(ref)];
   report({ kind: 'emergency', breaks: whatAnEmergencyBreaks({ policy, instances, usage }) });
-}
-
-async function authenticates(source: Source, value: SecretValue): Promise<boolean> {
-  try {
-    await source.prove(value);
-    return true;
-  } catch (error) {
-    if (isRefused(error)) return false;
-    throw error;
-  }
-}
-
-/**
- * A secret that Keyturn sees for the first time has no tag that says which credential it holds. Then the one that
- * the source holds is written there, before a second one exists.
- */
-async function findCredential({ vault, secret, source, from }: Rotation): Promise<CredentialRef> {
-  const refs = await source.list();
-  const [only, ...others] = refs;
-  if (only === undefined) {
-    throw new SourceError('MISCONFIGURED', `${source.kind} holds no live credential for ${secret}.`, {
-      hint: 'Check the names in the configuration of this source.',
-    });
-  }
-  if (others.length > 0) {
-    throw new SourceError(
-      'AMBIGUOUS',
-      `${source.kind} holds ${refs.length} live credentials for ${secret} (${refs.join(', ')}), and nothing says which one version ${from} holds.`,
-      {
-        hint: `See which one the value of version ${from} logs in with, and set its tag ${versionTags.credential} to that.`,
-      },
-    );
-  }
-  await vault.tag(secret, from, { credential: only });
-  return only;
 }
 
 /** What this rotation itself has put there, and published, is not issued again. */

@@ -1,5 +1,5 @@
 import type { RotationId } from '@keyturn/source';
-import { mostPeoplesTags } from '../vault.ts';
+import { mostPeoplesTags, type VaultVersion } from '../vault.ts';
 import { overlapTooShort } from './overlap.ts';
 import type { SecretPolicy } from './secret-policy.ts';
 
@@ -31,6 +31,33 @@ export interface Refusal {
 
 type Check = (facts: StartFacts) => Refusal | undefined;
 
+/** The facts as the vault and the source tell them. */
+export function startFacts(at: {
+  readonly policy: SecretPolicy;
+  readonly requested: { readonly id: RotationId; readonly from: string };
+  readonly current: VaultVersion;
+  /** The version that the rotation replaces. */
+  readonly replaced: VaultVersion;
+  readonly currentAuthenticates: boolean;
+  readonly now: number;
+}): StartFacts {
+  const { policy, requested, current, replaced, currentAuthenticates, now } = at;
+  const { rotation, rolledBack } = current.tags;
+  return {
+    policy,
+    id: requested.id,
+    from: requested.from,
+    current: {
+      version: current.version,
+      ...(rotation ? { rotation } : {}),
+      ...(rolledBack ? { rolledBack: true } : {}),
+    },
+    currentAuthenticates,
+    expiresAt: now + policy.validityMs,
+    peoplesTags: Math.max(current.peoplesTags, replaced.peoplesTags),
+  };
+}
+
 /** The first check that objects decides. */
 export const startChecks: readonly Check[] = [
   replacesTheCurrentVersion,
@@ -49,7 +76,7 @@ export function mayStart(facts: StartFacts): Refusal | undefined {
 }
 
 /** A late or repeated request is about a version that is no longer current; it starts nothing. */
-function replacesTheCurrentVersion({ id, from, current }: StartFacts): Refusal | undefined {
+export function replacesTheCurrentVersion({ id, from, current }: StartFacts): Refusal | undefined {
   if (current.version === from || current.rotation === id) return undefined;
   return {
     reason: `version ${from} is no longer current (${current.version} is)`,
@@ -61,7 +88,7 @@ function replacesTheCurrentVersion({ id, from, current }: StartFacts): Refusal |
  * Rotating away from a value that does not work would hide that the applications are already down. An open
  * rotation whose own new value is refused has to go on, though: it is what takes that value back.
  */
-function currentValueWorks({ id, currentAuthenticates, current }: StartFacts): Refusal | undefined {
+export function currentValueWorks({ id, currentAuthenticates, current }: StartFacts): Refusal | undefined {
   if (currentAuthenticates || (current.rotation === id && !current.rolledBack)) return undefined;
   return {
     reason: `the current version ${current.version} is refused by the source`,
@@ -79,7 +106,7 @@ function overlapIsSafe({ policy }: StartFacts): Refusal | undefined {
 /** The Key Vault SDK sends times through a 32-bit integer: later than this, the expiry would lie in the past. */
 const lastExpiry = Date.UTC(2038, 0, 19);
 
-function expiryFits({ expiresAt }: StartFacts): Refusal | undefined {
+export function expiryFits({ expiresAt }: StartFacts): Refusal | undefined {
   if (expiresAt < lastExpiry) return undefined;
   return {
     reason: 'the new version would expire after 2038-01-18, which the Key Vault SDK cannot express',
@@ -88,7 +115,7 @@ function expiryFits({ expiresAt }: StartFacts): Refusal | undefined {
 }
 
 /** Else the rotation could not close: the mark that the old credential is gone would be one tag too many. */
-function tagsFit({ peoplesTags }: StartFacts): Refusal | undefined {
+export function tagsFit({ peoplesTags }: StartFacts): Refusal | undefined {
   if (peoplesTags <= mostPeoplesTags) return undefined;
   return {
     reason: `its version bears ${peoplesTags} tags of your own, and Key Vault leaves room for ${mostPeoplesTags} beside Keyturn's`,

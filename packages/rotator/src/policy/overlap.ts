@@ -13,17 +13,21 @@ export function overlapMs(policy: SecretPolicy): number {
   return Math.max(shortestOverlapMs(policy), policy.overlapMs ?? 0);
 }
 
+/** The shortest safe overlap as a sum that a person can check. */
+export function overlapArithmetic(policy: Pick<SecretPolicy, 'consumers' | 'clockSkewMs'>): string {
+  return (
+    `2 × ${slowestTtlMs(policy) / 1000} s (the slowest consumer's TTL) + ${policy.clockSkewMs / 1000} s ` +
+    `(clock skew) = ${shortestOverlapMs(policy) / 1000} s`
+  );
+}
+
 /** The arithmetic in words, for whoever asked for less; undefined if the policy's overlap is long enough. */
 export function overlapTooShort(
   policy: Pick<SecretPolicy, 'consumers' | 'clockSkewMs' | 'overlapMs'>,
 ): string | undefined {
   const shortest = shortestOverlapMs(policy);
   if (policy.overlapMs === undefined || policy.overlapMs >= shortest) return undefined;
-  return (
-    `an overlap of ${policy.overlapMs / 1000} s is shorter than the shortest safe one: ` +
-    `2 × ${slowestTtlMs(policy) / 1000} s (the slowest consumer's TTL) + ${policy.clockSkewMs / 1000} s ` +
-    `(clock skew) = ${shortest / 1000} s`
-  );
+  return `an overlap of ${policy.overlapMs / 1000} s is shorter than the shortest safe one: ${overlapArithmetic(policy)}`;
 }
 
 function slowestTtlMs(policy: Pick<SecretPolicy, 'consumers'>): number {
