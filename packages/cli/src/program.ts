@@ -53,6 +53,29 @@ program
   });
 
 program
+  .command('plan')
+  .argument('[secrets...]', 'names of secrets; all that are configured if absent')
+  .description('say what a rotation would meet, and change nothing')
+  .option('-c, --config <file>', 'configuration', 'keyturn.yaml')
+  .option('--json', 'print the plans as one JSON array', false)
+  .action(async (secrets: string[], options: { config: string; json: boolean }) => {
+    const { planCommand } = await import('./commands/plan.ts');
+    process.exitCode = await planCommand(secrets, options, output);
+  });
+
+program
+  .command('drift')
+  .argument('[secrets...]', 'names of secrets; all that are configured if absent')
+  .description('find credentials that nobody accounts for, and versions and slots that were changed by hand')
+  .option('-c, --config <file>', 'configuration', 'keyturn.yaml')
+  .option('--json', 'print what was found as one JSON array', false)
+  .option('--clean', 'end the credentials that Keyturn issued and that nobody holds or uses', false)
+  .action(async (secrets: string[], options: { config: string; json: boolean; clean: boolean }) => {
+    const { driftCommand } = await import('./commands/drift.ts');
+    process.exitCode = await driftCommand(secrets, options, output);
+  });
+
+program
   .command('emulator')
   .description('run a local Key Vault with managed identity and Event Grid')
   .argument('[command...]', 'with --exec: a command to run with the environment set')

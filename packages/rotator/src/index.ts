@@ -10,10 +10,12 @@ export type {
   SecretStatus,
 } from './operations.ts';
 export type { ConfiguredSecret, Operator, Outlook } from './triggers/operator.ts';
+export { cleanDrift, findDrift, type Cleaned, type Drift, type DriftOptions } from './drift.ts';
 export type { Phase, ReportEvent, RotationEvent, RotationRecord } from './events.ts';
 export type { Announcement, Fleet, Instance } from './fleet/fleet.ts';
 export { JournalError } from './journal/journal-error.ts';
 export type { Json, Run, Signal } from './journal/run.ts';
+export { emptyJournal, openJournalView, type JournalView, type OpenJournalView } from './journal-view.ts';
 export { keyVault, type KeyVaultOptions } from './key-vault.ts';
 export {
   convergenceChecks,
@@ -22,8 +24,13 @@ export {
   type ConvergenceFacts,
   type Verdict,
 } from './policy/converged.ts';
+export { plan, type Plan, type PlanOptions } from './plan.ts';
+export { driftChecks } from './policy/drift-checks.ts';
+export type { DriftCheckName, DriftFacts, DriftFinding } from './policy/drift-facts.ts';
 export { mayStart, startChecks, type Refusal, type StartFacts } from './policy/may-start.ts';
 export { overlapMs, overlapTooShort, shortestOverlapMs } from './policy/overlap.ts';
+export { planChecks } from './policy/plan-checks.ts';
+export type { OpenRotation, PlanFacts, PlanFinding, PlannedRotation } from './policy/plan-facts.ts';
 export type { Consumer, SecretPolicy } from './policy/secret-policy.ts';
 export { whichRotation, type Requested } from './policy/which-rotation.ts';
 export { replacedVersion, rotationId, type Outcome, type Published, type Rotation } from './rotation.ts';

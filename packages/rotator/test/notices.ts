@@ -1,4 +1,4 @@
-import type { RotationRecord } from '../src/events.ts';
+import type { ProgressRecord } from '../src/notify/notice.ts';
 import type { Outcome } from '../src/rotation.ts';
 import type { Verdict } from '../src/policy/converged.ts';
 
@@ -6,14 +6,14 @@ export const vault = 'https://orders.vault.azure.net';
 export const rotation = 'orders-db@v1';
 export const at = '2026-01-01T00:00:00.000Z';
 
-export const started: RotationRecord = { kind: 'phase', phase: 'preflight', rotation, at };
-export const held: RotationRecord & { kind: 'held' } = {
+export const started: ProgressRecord = { kind: 'phase', phase: 'preflight', rotation, at };
+export const held: ProgressRecord & { kind: 'held' } = {
   kind: 'held',
   stragglers: ['orders/web-1'],
   rotation,
   at,
 };
-export const rejected: RotationRecord & { kind: 'rejected' } = {
+export const rejected: ProgressRecord & { kind: 'rejected' } = {
   kind: 'rejected',
   reason: 'the source refuses it',
   rotation,
@@ -33,7 +33,7 @@ export const outcome: Outcome = {
 };
 
 /** A look at the standing: `waiting` seconds of the shortest safe time are left. */
-export function standing(stragglers: readonly string[], waitingSeconds = 0): RotationRecord {
+export function standing(stragglers: readonly string[], waitingSeconds = 0): ProgressRecord {
   const verdicts: readonly Verdict[] = [
     { check: 'clock', passed: waitingSeconds === 0, why: `${waitingSeconds} s left`, stragglers: [] },
     { check: 'adoption', passed: stragglers.length === 0, why: 'some have adopted it', stragglers },

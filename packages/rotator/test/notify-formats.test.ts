@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { SecretValue } from '@keyturn/source';
 import { Webhook } from 'standardwebhooks';
 import { describe, expect, it } from 'vitest';
+import { noticeOf } from '../src/notify/notice.ts';
 import { cloudEvent, type CloudEvent } from '../src/notify/cloud-event.ts';
 import { eventKinds, isForPeople, type EventKind } from '../src/notify/event-kinds.ts';
 import { factsOf } from '../src/notify/facts.ts';
@@ -314,5 +315,29 @@ describe('a message to Teams', () => {
     const event = eventOf({ ...held, stragglers })!;
     const data = { ...event.data, reason: long, hint: long, notChecked: Array(50).fill(long) };
     expect(Buffer.byteLength(JSON.stringify(teamsMessage({ ...event, data })))).toBeLessThan(28_000);
+  });
+});
+
+describe('what is told of a record', () => {
+  const at = '2026-01-01T00:00:00.000Z';
+  const about = { rotation: 'orders-db@v1', at };
+  const request = { who: 'ann', why: 'it is time', at };
+
+  it.each([
+    [{ ...about, kind: 'failed', code: 'SOURCE', message: 'No.', hint: 'Ask.' }, 'failed'],
+    [{ ...about, kind: 'awaiting approval', request }, 'approval wanted'],
+    [{ ...about, kind: 'alarm', reason: 'it has expired' }, 'expired'],
+    [{ ...about, kind: 'held', stragglers: [] }, 'held'],
+    [{ ...about, kind: 'requested', request }, undefined],
+    [{ ...about, kind: 'emergency', breaks: [] }, undefined],
+  ] as const)('%j is %s', (record, kind) => {
+    expect(noticeOf(record)?.kind).toBe(kind);
+  });
+
+  it('names the secret and the version that have expired', () => {
+    expect(noticeOf({ ...about, kind: 'alarm', reason: 'it has expired' })).toMatchObject({
+      secret: 'orders-db',
+      version: 'v1',
+    });
   });
 });

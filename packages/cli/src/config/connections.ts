@@ -29,7 +29,7 @@ export async function openJournalDatabase(
 }
 
 /** Root's home is closed to the user that the embedded database runs as. */
-function defaultDataFolder(): string {
+export function defaultDataFolder(): string {
   if (process.getuid?.() === 0) return '/var/lib/keyturn';
   return join(process.env['XDG_STATE_HOME'] ?? join(homedir(), '.local', 'state'), 'keyturn');
 }

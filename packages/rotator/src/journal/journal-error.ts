@@ -1,5 +1,6 @@
 import { SourceError } from '@keyturn/source';
 import { RotatorError } from '../rotator-error.ts';
+import { plainError } from '../telemetry/plain-error.ts';
 
 /**
  * An error as the journal may hold it. The engine stores whatever an error carries, its causes included, and
@@ -37,11 +38,10 @@ export function toJournalError(error: unknown): JournalError {
     const code = error.code === 'UNEXPECTED' ? 'SOURCE' : error.code;
     return new JournalError({ code, message, hint, passing: passingCodes.has(error.code) });
   }
-  const { name, code } = error as { name?: string; code?: unknown };
-  const kind = [name, typeof code === 'string' ? code : undefined].filter(Boolean).join(' ');
+  const { message } = plainError(error);
   return new JournalError({
     code: 'UNEXPECTED',
-    message: `An unexpected ${kind || 'error'} was thrown; its text is withheld because it might hold a value.`,
+    message,
     hint: undefined,
     passing: false,
   });

@@ -1,8 +1,7 @@
 import type { RotationId } from '@keyturn/source';
-import type { RotationRecord } from '../events.ts';
 import { replacedVersion, type Outcome } from '../rotation.ts';
 import type { EventKind } from './event-kinds.ts';
-import type { Notice } from './notice.ts';
+import type { Notice, ProgressRecord } from './notice.ts';
 import { plainText } from './plain-text.ts';
 
 /** The plain facts of one event; no field of it ever holds a value. */
@@ -71,7 +70,7 @@ export function factsOf(notice: Notice): Facts | undefined {
   }
 }
 
-function factsOfRecord(record: RotationRecord): Facts | undefined {
+function factsOfRecord(record: ProgressRecord): Facts | undefined {
   switch (record.kind) {
     case 'phase': {
       const { phase } = record;
@@ -94,7 +93,7 @@ function factsOfRecord(record: RotationRecord): Facts | undefined {
 }
 
 /** Right after publication everybody is behind: straggler is who still is when the shortest safe time has passed. */
-function factsOfStanding(record: RotationRecord & { kind: 'standing' }): Facts | undefined {
+function factsOfStanding(record: ProgressRecord & { kind: 'standing' }): Facts | undefined {
   const { version, converged, verdicts } = record;
   if (converged) return about(record, 'converged', { version }, version);
   const safeTimeHasPassed = verdicts.some(({ check, passed }) => check === 'clock' && passed === true);
