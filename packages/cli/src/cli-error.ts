@@ -1,5 +1,17 @@
-/** What the command was stopped by before it reached the vault or a source. */
-export type CliErrorCode = 'USAGE' | 'CONFIG' | 'DEMO';
+import type { ProblemCode } from '@keyturn/rotator/api';
+
+/**
+ * What a command was stopped by: before it reached anything, on the way to a running rotator, or by what the rotator
+ * answered, under the code that it gave.
+ */
+export type CliErrorCode =
+  | 'USAGE'
+  | 'CONFIG'
+  | 'DEMO'
+  | 'ROTATOR_UNREACHABLE'
+  | 'NOT_A_ROTATOR'
+  | 'SIGN_IN'
+  | ProblemCode;
 
 /** The one error of the CLI itself. `hint` says what to do. */
 export class CliError extends Error {

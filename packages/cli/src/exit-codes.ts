@@ -28,8 +28,17 @@ export const exitCodes = {
     code: 11,
     meaning: 'the local vault could not start: its port or its data folder is not to be had',
   },
+  unreachable: { code: 12, meaning: 'no rotator answers at that address, or not in time' },
+  notAllowed: {
+    code: 13,
+    meaning: 'the rotator does not let you: no token, a role is missing, or somebody else has to do it',
+  },
+  notOpen: {
+    code: 14,
+    meaning: 'the rotation is not open, or its state does not fit the order; nothing was done',
+  },
   aborted: {
-    code: 12,
+    code: 15,
     meaning: 'an operator aborted the rotation; both credentials work; run again to resume',
   },
   interrupted: {
@@ -68,6 +77,19 @@ const byErrorCode: Readonly<Record<string, keyof typeof exitCodes>> = {
   AZURITE_MISSING: 'emulator',
   DATA_FOLDER_UNUSABLE: 'emulator',
   LISTEN_FAILED: 'emulator',
+  ROTATOR_UNREACHABLE: 'unreachable',
+  NOT_A_ROTATOR: 'unreachable',
+  KEYS_UNREACHABLE: 'unreachable',
+  TOO_MANY_STREAMS: 'unreachable',
+  SIGN_IN: 'notAllowed',
+  NOT_SIGNED_IN: 'notAllowed',
+  TOKEN_REFUSED: 'notAllowed',
+  ROLE_MISSING: 'notAllowed',
+  NOT_LOCAL: 'notAllowed',
+  NOT_ALLOWED: 'notAllowed',
+  NOT_OPEN: 'notOpen',
+  UNKNOWN_ROTATION: 'usage',
+  INVALID_REQUEST: 'usage',
 };
 
 /** The exit code for an error, by the literal code that all of Keyturn's errors carry. */

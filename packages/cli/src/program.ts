@@ -1,4 +1,5 @@
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import type { ApiClientOptions } from './api-client.ts';
 import type { EmulatorCommandOptions, InterruptSignal } from './commands/emulator.ts';
 import { exitCodeFor, exitCodes } from './exit-codes.ts';
 import { explain } from './output.ts';
@@ -41,6 +42,68 @@ program
     const { rotateCommand } = await import('./commands/rotate.ts');
     process.exitCode = await rotateCommand(secret, options, output, interrupted);
   });
+
+/** What every command has that speaks to a rotator that is running. */
+function atRotator(command: Command): Command {
+  return command
+    .option('--url <url>', 'where the rotator listens (default: http://127.0.0.1:7420)')
+    .option('-c, --config <file>', 'take the address from `fleet.listen` of this configuration')
+    .option('--scope <scope>', 'what a token is asked for; what the rotator names if absent')
+    .option('--json', 'print the result as JSON', false);
+}
+
+atRotator(program.command('status'))
+  .argument('[secret]', 'only this one')
+  .description('what stands at a running rotator: versions, what is due, who is waited for')
+  .option('--watch', 'go on until interrupted; each change is a line where there is no terminal', false)
+  .action(
+    async (secret: string | undefined, options: ApiClientOptions & { watch: boolean; json: boolean }) => {
+      const { statusCommand } = await import('./commands/status.ts');
+      process.exitCode = await statusCommand(secret, options, output, interrupted);
+    },
+  );
+
+atRotator(program.command('history'))
+  .argument('[secret]', 'only this one')
+  .description('rotations, newest first: who asked for them and why, and what they came to')
+  .option('--limit <number>', 'at most so many', toLimit, 20)
+  .action(
+    async (secret: string | undefined, options: ApiClientOptions & { limit: number; json: boolean }) => {
+      const { historyCommand } = await import('./commands/history.ts');
+      process.exitCode = await historyCommand(secret, options, output);
+    },
+  );
+
+atRotator(program.command('request'))
+  .argument('<secret>', 'name of the secret in the vault')
+  .description('ask a running rotator to rotate a secret; `keyturn rotate` does it here instead')
+  .requiredOption('--why <text>', 'recorded with your name')
+  .option('--compromised', 'the credential is in the wrong hands: the overlap is as short as can be', false)
+  .action(
+    async (
+      secret: string,
+      options: ApiClientOptions & { why: string; compromised: boolean; json: boolean },
+    ) => {
+      const { requestCommand } = await import('./commands/request.ts');
+      process.exitCode = await requestCommand(secret, options, output);
+    },
+  );
+
+for (const [name, order, description] of [
+  ['proceed', 'proceed', 'go on with a rotation that is held, without those who are waited for'],
+  ['rollback', 'roll back', 'take the new version of an open rotation back'],
+  ['abort', 'abort', 'end an open rotation'],
+  ['approve', 'approve', 'approve a rotation that somebody else asked for'],
+] as const) {
+  atRotator(program.command(name))
+    .argument('<id>', 'SECRET@VERSION, or the secret whose rotation is open')
+    .description(description)
+    .requiredOption('--why <text>', 'recorded with your name')
+    .action(async (id: string, options: ApiClientOptions & { why: string; json: boolean }) => {
+      const { orderCommand } = await import('./commands/order.ts');
+      process.exitCode = await orderCommand(order, id, options, output);
+    });
+}
 
 program
   .command('serve')
@@ -123,6 +186,13 @@ function toPort(text: string): number {
   if (!Number.isInteger(port) || port < 0 || port > 65_532)
     throw new InvalidArgumentError('The first of four ports is 0 to 65532.');
   return port;
+}
+
+function toLimit(text: string): number {
+  const limit = Number(text);
+  if (!Number.isInteger(limit) || limit < 1 || limit > 1_000)
+    throw new InvalidArgumentError('A number from 1 to 1000.');
+  return limit;
 }
 
 function exitCodeTable(): string {

@@ -319,8 +319,7 @@ describe('a message to Teams', () => {
 });
 
 describe('what is told of a record', () => {
-  const at = '2026-01-01T00:00:00.000Z';
-  const about = { rotation: 'orders-db@v1', at };
+  const about = { rotation, at };
   const request = { who: 'ann', why: 'it is time', at };
 
   it.each([

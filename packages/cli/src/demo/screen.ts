@@ -1,5 +1,5 @@
-import { stripVTControlCharacters } from 'node:util';
 import { printable } from '../printable.ts';
+import { openRedrawing } from '../redrawing.ts';
 import type { Course } from './course.ts';
 import { drawScreen, seconds } from './drawing.ts';
 import { shortVersion } from './drawing-rotation.ts';
@@ -12,35 +12,15 @@ export interface Screen {
   close(): void;
 }
 
-const hideCursor = '\u001B[?25l';
-const showCursor = '\u001B[?25h';
-const clearToLineEnd = '\u001B[K';
-const clearBelow = '\u001B[J';
-
-/** Redraws in place on a terminal. Each picture is one write and nothing is blanked first, so it doesn't flicker. */
+/** Redraws in place on a terminal. */
 export function liveScreen(
   stream: Pick<NodeJS.WriteStream, 'write' | 'columns' | 'rows'>,
   colour = true,
 ): Screen {
-  let widths: readonly number[] = [];
-  let open = false;
+  const redrawing = openRedrawing(stream);
   return {
-    draw(course) {
-      // The last column stays free: a cursor waiting there to wrap would lose its character to the clearing.
-      const columns = Math.max(1, (stream.columns || 80) - 1);
-      const lines = drawScreen(course, { columns, rows: stream.rows || 24 }, colour);
-      // A window that was made narrower has wrapped what stands there: it takes more rows than it had lines.
-      const height = widths.reduce((sum, width) => sum + Math.max(1, Math.ceil(width / (columns + 1))), 0);
-      const up = height === 0 ? '' : `\u001B[${height}A`;
-      const picture = lines.map((line) => `${line}${clearToLineEnd}\n`).join('');
-      stream.write(`${open ? '' : hideCursor}${up}\r${picture}${clearBelow}`);
-      open = true;
-      widths = lines.map((line) => stripVTControlCharacters(line).length);
-    },
-    close() {
-      if (open) stream.write(showCursor);
-      open = false;
-    },
+    draw: (course) => redrawing.draw((size) => drawScreen(course, size, colour)),
+    close: () => redrawing.close(),
   };
 }
 

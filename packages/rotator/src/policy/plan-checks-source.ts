@@ -27,7 +27,7 @@ export const revocation: PlanCheck = (facts) => inspected(facts, 'revocation');
 function inspected({ inspection }: PlanFacts, about: SourceFinding['about']): readonly Said[] {
   if (inspection === undefined) return [notChecked('this source has no way to tell before it is done')];
   const say = ({ findings }: { readonly findings: readonly SourceFinding[] }): readonly Said[] => {
-    const said = findings.filter((one) => one.about === about).map(({ about: _, ...rest }) => rest);
+    const said = findings.filter((one) => one.about === about).map(({ about: _about, ...rest }) => rest);
     return said.length > 0 ? said : [notChecked('the source does not tell')];
   };
   return about === 'rights' ? ofSeen(inspection, say) : unlessFailed(inspection, say);

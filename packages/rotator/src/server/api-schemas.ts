@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import { orders, type RotationStatus, type SecretStatus } from '../operations.ts';
 
+export type { ProblemCode } from './problem-codes.ts';
+
 // What goes over the wire. Whoever reads an answer meets fields of newer rotators: they are passed on, not refused.
 // Whoever asks is taken at their word: an unknown field is a slip (`compromise: true`) and is refused.
 
