@@ -66,10 +66,10 @@ function changes(
   now?: () => string,
 ): StatusView {
   const told = new Map<string, string>();
-  let away = false;
+  let away: string | undefined;
   return {
     show(secrets) {
-      away = false;
+      away = undefined;
       for (const status of secrets) {
         const line = write(status);
         if (told.get(status.secret) === line) continue;
@@ -78,8 +78,8 @@ function changes(
       }
     },
     lost(why) {
-      if (!away) err.write(`keyturn: ${why}\n`);
-      away = true;
+      if (why !== away) err.write(`keyturn: ${why}\n`);
+      away = why;
     },
     close: () => undefined,
   };

@@ -66,7 +66,7 @@ describe('the table of what stands', () => {
     stream.on('data', (chunk: Buffer) => (text += chunk.toString()));
     const out = Object.assign(stream, {
       isTTY: true,
-      columns: 60,
+      columns: 100,
       rows: 10,
     }) as unknown as NodeJS.WriteStream;
     const view = openStatusView({ out, err: out }, { json: false });
@@ -76,8 +76,9 @@ describe('the table of what stands', () => {
     view.lost('The connection is lost.');
     view.close();
     const lines = stripVTControlCharacters(text).replaceAll('\r', '').split('\n');
-    expect(Math.max(...lines.map((line) => line.length))).toBeLessThan(60);
+    expect(Math.max(...lines.map((line) => line.length))).toBeLessThan(100);
     expect(text.slice(0, text.indexOf('\u001B[J')).split('\n').length).toBeLessThanOrEqual(10);
+    expect(text).toContain('one?]0;owned??');
     expect(text).toContain('more lines');
     expect(text).toContain('The connection is lost.');
     for (const control of ['\u0007', '\u001B]']) expect(text).not.toContain(control);
@@ -135,16 +136,21 @@ describe('keyturn status', () => {
     while (operations.watchers.size === 0) await new Promise((resolve) => setTimeout(resolve, 5));
     change(convergingRotation({ phase: 'revoke', stragglers: ['one\u001B[2J'] }));
     await watching.until(/orders-db: running, revoke, version 1f3c00, waiting for one\?\[2J/);
+    const changedAt = Date.now();
+    change(convergingRotation({ phase: 'verify', stragglers: [] }));
+    await watching.until(/orders-db: running, verify/);
+    expect(Date.now() - changedAt).toBeLessThan(5_000); // the event said so: without one it is read every 10 s
 
     await rotator.stop();
     await watching.until(/The connection to .* is lost\. Trying again\./, 'err');
+    await watching.until(/No rotator answers at .* Trying again\./, 'err');
     operations.secretStates.set('orders-db', { ...orders, open: convergingRotation({ phase: 'close' }) });
     await rotator.start();
     await watching.until(/orders-db: running, close/);
 
     watching.child.kill('SIGINT');
     expect(await watching.ended).toBe(0);
-    expect(watching.text.out.split('\n').filter(Boolean)).toHaveLength(3);
+    expect(watching.text.out.split('\n').filter(Boolean)).toHaveLength(4);
   });
 
   it('tells each change as JSON if asked to', async () => {

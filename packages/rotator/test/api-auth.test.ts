@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { Hono } from 'hono';
 import { generateKeyPair, SignJWT, UnsecuredJWT } from 'jose';
@@ -102,7 +103,9 @@ const allowed: Readonly<Record<string, readonly Role[] | 'everybody'>> = {
 };
 
 interface Documented {
-  readonly paths: Readonly<Record<string, Readonly<Record<string, { security: unknown[] }>>>>;
+  readonly paths: Readonly<
+    Record<string, Readonly<Record<string, { security: unknown[]; 'x-keyturn-role': string }>>>
+  >;
   readonly components: { readonly schemas: Readonly<Record<string, unknown>> };
 }
 
@@ -124,6 +127,21 @@ describe('the OpenAPI document', () => {
     const references = [...JSON.stringify(document).matchAll(/"\$ref":"#\/components\/schemas\/(\w*)"/g)];
     expect(references.length).toBeGreaterThan(10);
     for (const [, id] of references) expect(Object.keys(document.components.schemas)).toContain(id);
+  });
+
+  it('is the table of routes in the documentation', async () => {
+    const page = await readFile(new URL('../../../docs/api.md', import.meta.url), 'utf8');
+    const rows = [...page.matchAll(/^\| `(GET|POST) ([^`?]+)[^`]*` \| (\w+) \|/gm)];
+    const { paths } = await documented();
+    const roleOf = Object.entries(paths).flatMap(([path, methods]) =>
+      Object.entries(methods).map(([method, route]) => [
+        `${method.toUpperCase()} ${path}`,
+        route['x-keyturn-role'],
+      ]),
+    );
+    expect(Object.fromEntries(rows.map(([, method, path, role]) => [`${method} ${path}`, role]))).toEqual(
+      Object.fromEntries(roleOf),
+    );
   });
 
   it('says which routes need a token', async () => {
@@ -212,6 +230,7 @@ describe('a token', () => {
       [{ appid: 'app-1', oid: 'o3' }, 'app-1', 'o3'],
       [{ azp: 'app-2', oid: 'o4' }, 'app-2', 'o4'],
       [{ oid: 'o5' }, 'o5', 'o5'],
+      [{ upn: 'e\u001B[2Jve', oid: 'o6' }, 'e[2Jve', 'o6'],
     ] as const;
     for (const [claims] of callers) {
       const token = await issuer.sign({ ...claims, roles: ['operator'] });
@@ -296,6 +315,7 @@ describe('an application', () => {
     const body = { ...report('orders-api'), more: 'x'.repeat(65 * 1024) };
     expect(await ask('/v1/adoption', { token: await token(), method: 'post', body })).toMatchObject({
       status: 413,
+      code: 'TOO_LARGE', // before the fleet's own routes read it
     });
   });
 });

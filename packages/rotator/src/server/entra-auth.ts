@@ -74,7 +74,7 @@ function callerOf(claims: JWTPayload, consumers: EntraOptions['consumers']): Cal
   const id = text('oid') ?? text('sub');
   const held = Array.isArray(claims['roles']) ? (claims['roles'] as unknown[]) : [];
   return {
-    who: text('preferred_username') ?? text('upn') ?? application ?? id ?? 'an unnamed caller',
+    who: plain(text('preferred_username') ?? text('upn') ?? application ?? id ?? 'an unnamed caller'),
     ...(id === undefined ? {} : { id }),
     roles: new Set(roles.filter((role): role is Role => held.includes(role))),
     ...(consumers === undefined ? {} : { consumers: [...mapped(application), ...mapped(id)] }),
@@ -84,6 +84,11 @@ function callerOf(claims: JWTPayload, consumers: EntraOptions['consumers']): Cal
     if (consumers === undefined || key === undefined || !Object.hasOwn(consumers, key)) return [];
     return consumers[key] ?? [];
   }
+}
+
+/** A name is shown on terminals and kept for auditors. */
+function plain(name: string): string {
+  return name.replaceAll(/\p{Cc}/gu, '').slice(0, 200);
 }
 
 function notSignedIn(scope: string): Refusal {
