@@ -1,9 +1,13 @@
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { readFile, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import type { RotationStatus } from '@keyturn/rotator';
 import { freePort } from '@keyturn/rotator/free-port';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
-import { startCli, writeConfiguration, type Running } from './cli.ts';
+import { runCli, startCli, writeConfiguration, type Running } from './cli.ts';
 import { startClient, type LiveClient } from './kill/clients.ts';
 import { checkInvariants, logIn } from './kill/invariants.ts';
 import { buildWorld, secretName, type World } from './world.ts';
@@ -26,8 +30,8 @@ afterEach(async () => {
 });
 
 /** So many rotators on one journal, each at an address of its own. */
-async function serve(count: number, instances = 2): Promise<void> {
-  const first = await writeConfiguration(world, { instances }, (text) => `watch: 1s\n${text}`);
+async function serve(count: number, { instances = 2, more = '' } = {}): Promise<void> {
+  const first = await writeConfiguration(world, { instances }, (text) => `watch: 1s\n${more}${text}`);
   const text = await readFile(first, 'utf8');
   for (let number = 0; number < count; number += 1) {
     const port = number === 0 ? world.orders.fleetPort : await freePort();
@@ -93,7 +97,7 @@ describe('keyturn serve, two of them on one journal', () => {
   });
 
   it('goes on with a rotation whose rotator was killed, within 30 s', async () => {
-    await serve(2, 3); // one is missing: it doesn't converge before the kill
+    await serve(2, { instances: 3 }); // one is missing: it doesn't converge before the kill
     await startClients(1, 1);
     const old = await current();
     const asked = await api<RotationStatus>(0, '/v1/rotations', { secret: secretName, why: 'a test' });
@@ -126,5 +130,72 @@ describe('keyturn serve, two of them on one journal', () => {
     const { properties } = await world.vault.setSecret(secretName, value);
     await vi.waitFor(() => expect(client.version()).toBe(properties.version), { timeout: 10_000 });
     expect(client.takeFailures()).toEqual([]);
+  });
+
+  it('starts one rotation for a hundred copies of an event, and tells a webhook how it ended', async () => {
+    const told: { type: string; subject: string }[] = [];
+    const receiver = createServer((request, response) => {
+      let text = '';
+      request.on('data', (chunk) => (text += chunk));
+      request.on('end', () => {
+        told.push(JSON.parse(text));
+        response.end();
+      });
+    }).listen(0, '127.0.0.1');
+    await once(receiver, 'listening');
+    const { port } = receiver.address() as AddressInfo;
+    await world.vault.setSecret('hook-url', `http://127.0.0.1:${port}/`);
+    await world.vault.setSecret('hook-key', `whsec_${randomBytes(24).toString('base64')}`);
+    await world.vault.setSecret('events-key', 'a key that is long enough to be one');
+    const more = [
+      'events: { key: { secret: events-key } }',
+      'notify: { hook: { format: webhook, url: { secret: hook-url }, key: { secret: hook-key } } }',
+      '',
+    ].join('\n');
+    await serve(1, { more });
+    await startClients(0, 0);
+    const { version } = await current();
+    const event = {
+      id: 'event-1',
+      eventType: 'Microsoft.KeyVault.SecretNearExpiry',
+      eventTime: new Date().toISOString(),
+      subject: secretName,
+      topic: 'a topic',
+      data: {
+        Id: `${world.emulator.vaultUrl}/secrets/${secretName}/${version}`,
+        VaultName: 'kill',
+        ObjectType: 'Secret',
+        ObjectName: secretName,
+        Version: version,
+      },
+      dataVersion: '1',
+      metadataVersion: '1',
+    };
+    const deliver = (key: string): Promise<Response> =>
+      fetch(`${replicas[0]?.url}/v1/events`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', 'keyturn-webhook-key': key },
+        body: JSON.stringify([event]),
+      });
+    expect((await deliver('another key')).status).toBe(401);
+    const answers = await Promise.all(
+      Array.from({ length: 100 }, () => deliver('a key that is long enough to be one')),
+    );
+    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([202]));
+    const id = `${secretName}@${version}`;
+    await vi.waitFor(() => api(0, pathOf(id)), { timeout: 10_000 });
+    expect(await whenEnded(0, id)).toMatchObject({ state: 'closed', requested: { who: 'event' } });
+    await vi.waitFor(() => expect(told.map(({ type }) => type)).toContain('keyturn.rotation.closed'), {
+      timeout: 10_000,
+    });
+    const { rotations } = await api<{ rotations: unknown[] }>(0, '/v1/rotations?limit=1000');
+    expect(JSON.stringify(rotations).split('"who":"event"')).toHaveLength(2);
+    const metrics = await (await fetch(`${replicas[0]?.url}/metrics`)).text();
+    expect(metrics).toContain('keyturn_rotations_total{outcome="closed"} 1');
+    expect(metrics).toContain('keyturn_fleet_instances_connected 2');
+    const status = await runCli(world, ['status', '--url', replicas[0]?.url ?? '']);
+    expect(status).toMatchObject({ code: 0, out: expect.stringContaining(secretName) });
+    expect(clients.flatMap((client) => client.takeFailures())).toEqual([]);
+    receiver.close();
   });
 });

@@ -44,3 +44,4 @@ export { localAuth } from './server/local-auth.ts';
 export { openService, type Service, type ServiceOptions, type ServiceReport } from './service.ts';
 export { entraTenant, eventGridAppId } from './triggers/entra-token.ts';
 export type { WebhookAuth } from './triggers/webhook-auth.ts';
+export type { Target } from './notify/deliver.ts';

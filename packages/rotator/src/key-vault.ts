@@ -81,7 +81,7 @@ export function keyVault(options: KeyVaultOptions): Vault {
   };
 }
 
-function toVersion({ version, enabled, createdOn, tags }: SecretProperties): VaultVersion {
+function toVersion({ version, enabled, createdOn, expiresOn, tags }: SecretProperties): VaultVersion {
   if (version === undefined || createdOn === undefined) {
     throw new RotatorError('VAULT_UNEXPECTED', 'Key Vault sent a version without its id or creation time.', {
       hint: 'See that the vault URL leads to a Key Vault and not to something in between.',
@@ -91,6 +91,7 @@ function toVersion({ version, enabled, createdOn, tags }: SecretProperties): Vau
     version,
     enabled: enabled !== false,
     createdAt: createdOn.getTime(),
+    ...(expiresOn ? { expiresAt: expiresOn.getTime() } : {}),
     tags: fromAzureTags(tags),
     peoplesTags: Object.keys(peoplesTags(tags)).length,
   };

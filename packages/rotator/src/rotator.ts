@@ -5,6 +5,7 @@ import type { RotationRecord } from './events.ts';
 import type { Fleet } from './fleet/fleet.ts';
 import { openDatabase, type Database } from './journal/database.ts';
 import { openJournal } from './journal/journal.ts';
+import { spreadMs } from './policy/spread.ts';
 import type { Requested } from './policy/which-rotation.ts';
 import type { Rotation } from './rotation.ts';
 import { RotatorError } from './rotator-error.ts';
@@ -45,6 +46,8 @@ export interface Rotator {
   /** Starts rotations, or joins or resumes the one of a secret that is open, and says something to those. */
   readonly operator: Operator;
   readonly database: Database;
+  /** How many instances listen to this rotator. */
+  connectedInstances(): number;
   /** Rejects once this rotator has lost its lock: it does nothing any more. */
   readonly failed: Promise<never>;
   /** Stops; open rotations are resumed by the next rotator on the same journal. */
@@ -79,6 +82,7 @@ export async function openRotator(options: RotatorOptions): Promise<Rotator> {
     undo.push(() => database.close());
     const { announcements, registry, history, changes } = database;
     let said = 0;
+    let connected = 0;
     changes.on('order', () => (said += 1));
 
     const record = (one: RotationRecord): void => {
@@ -87,7 +91,10 @@ export async function openRotator(options: RotatorOptions): Promise<Rotator> {
     };
     const members: Fleet = {
       settledAt: registry.settledAt,
-      announce: (announcement) => announcements.announce(announcement),
+      async announce({ secret, version, spreadMs: atLeastMs }) {
+        const { length } = await registry.instances(secret);
+        await announcements.announce({ secret, version, spreadMs: Math.max(atLeastMs, spreadMs(length)) });
+      },
       instances: (secret) => registry.instances(secret),
     };
     const about = (requested: Requested): Rotation => {
@@ -125,7 +132,14 @@ export async function openRotator(options: RotatorOptions): Promise<Rotator> {
       outlook,
     });
 
-    const instances = fleetRoutes({ announcements, registry, heartbeatMs, secretsOf, watches });
+    const instances = fleetRoutes({
+      announcements,
+      registry,
+      heartbeatMs,
+      secretsOf,
+      watches,
+      connected: (change) => (connected += change),
+    });
     const listening = await listen(serve(instances, { operator, database }), fleet);
     undo.push(() => listening.close());
     return {
@@ -133,6 +147,7 @@ export async function openRotator(options: RotatorOptions): Promise<Rotator> {
       operator,
       database,
       failed: journal.lost,
+      connectedInstances: () => connected,
       close,
     };
   }

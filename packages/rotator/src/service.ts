@@ -1,10 +1,18 @@
+import { Hono } from 'hono';
 import { Pool } from 'pg';
 import { systemClock } from './clock.ts';
 import type { RotationRecord } from './events.ts';
+import type { Target } from './notify/deliver.ts';
+import { noticeOf } from './notify/notice.ts';
+import { openNotifier } from './notify/notifier.ts';
+import type { NotifierReport } from './notify/target-queue.ts';
+import { spreadMs } from './policy/spread.ts';
 import { rotationId } from './rotation.ts';
 import { openRotator, type Rotator, type RotatorOptions } from './rotator.ts';
-import type { Auth } from './server/api-auth.ts';
+import { requireRole, type ApiEnvironment, type Auth } from './server/api-auth.ts';
 import { apiRoutes } from './server/api-routes.ts';
+import { openMetrics } from './telemetry/metrics.ts';
+import { openTraces } from './telemetry/traces.ts';
 import { eventGridRoutes, type DeliveryReport } from './triggers/event-grid-routes.ts';
 import { openInbox } from './triggers/inbox.ts';
 import { decide } from './triggers/on-vault-event.ts';
@@ -17,6 +25,7 @@ import { workInbox, type InboxReport } from './triggers/work-inbox.ts';
 export type ServiceReport =
   | DeliveryReport
   | InboxReport
+  | { readonly kind: 'notifications'; readonly report: NotifierReport }
   | { readonly kind: 'event'; readonly event: VaultEvent; readonly action: string; readonly reason: string }
   | { readonly kind: 'vault unseen'; readonly secret: string; readonly error: unknown }
   | { readonly kind: 'unexpected'; readonly error: unknown };
@@ -28,6 +37,8 @@ export interface ServiceOptions extends Omit<RotatorOptions, 'serve' | 'outlook'
   readonly events?: WebhookAuth;
   /** How often each secret is looked at in the vault, milliseconds. */
   readonly watchEveryMs: number;
+  /** Who is told what becomes of rotations. */
+  readonly notify?: readonly Target[];
   readonly tell: (report: ServiceReport) => void;
 }
 
@@ -43,12 +54,82 @@ const rememberEventsMs = 7 * 86_400_000;
 
 /** Opens a service. It resolves when it listens; what fails for a passing reason afterwards is told and tried again. */
 export async function openService(options: ServiceOptions): Promise<Service> {
-  const { vault, auth, events, watchEveryMs, tell, clock = systemClock, report = () => undefined } = options;
+  const { vault, auth, events, watchEveryMs, tell, clock = systemClock } = options;
+  const names = options.secrets.map(({ policy }) => policy.secret);
+  const policies = new Map(options.secrets.map(({ policy }) => [policy.secret.toLowerCase(), policy]));
+  const now = (): string => new Date(clock.now()).toISOString();
   let watch: VaultWatch | undefined;
-  const undo: (() => Promise<unknown>)[] = [];
+  let rotator: Rotator | undefined;
+  const undo: (() => Promise<unknown> | void)[] = [];
   const close = async (): Promise<void> => {
     for (const step of undo.splice(0).toReversed()) await step();
   };
+
+  const traces = openTraces(vault.url);
+  undo.push(() => traces.close(now()));
+  const notifier = openNotifier({
+    vault: vault.url,
+    targets: options.notify ?? [],
+    clock,
+    random: Math.random,
+    report: (line) => tell({ kind: 'notifications', report: line }),
+  });
+  undo.push(() => notifier.close());
+  const metrics = openMetrics({ clock, status, notifications: () => notifier.counts() });
+
+  /** Everyone who wants to know hears of what happens to a rotation. */
+  function report(record: RotationRecord): void {
+    options.report?.(record);
+    const notice = noticeOf(record);
+    if (notice) notifier.notify(notice);
+    metrics.record(record);
+    traces.record(record);
+    if (record.kind === 'ended') {
+      metrics.ended(record.outcome);
+      traces.ended(record.outcome, record.at);
+    }
+    if (record.kind === 'failed') {
+      metrics.failed(record.rotation);
+      traces.failed(record.rotation, record, record.at);
+    }
+  }
+
+  async function status() {
+    const all = (await rotator?.operator.secrets()) ?? [];
+    return {
+      connectedInstances: rotator?.connectedInstances() ?? 0,
+      secrets: all.map(({ secret, open: underWay }) => {
+        const seen = watch?.seen(secret);
+        const isOverlap = underWay?.version !== undefined && underWay.version === seen?.version;
+        return {
+          secret,
+          ...(seen ? { publishedAt: seen.createdAt } : {}),
+          ...(seen?.expiresAt === undefined ? {} : { expiresAt: seen.expiresAt }),
+          ...(isOverlap ? { overlapOpenedAt: seen.createdAt } : {}),
+        };
+      }),
+    };
+  }
+
+  /** An event is a reason to look: nothing but what the vault and the journal say decides. */
+  async function handle(event: VaultEvent): Promise<void> {
+    const policy = policies.get(event.secret.toLowerCase());
+    if (!policy || !watch || !rotator)
+      return tell({ kind: 'event', event, action: 'ignore', reason: `${event.secret} is not configured` });
+    const { secret, validityMs } = policy;
+    const seen = await watch.look(secret); // tells everyone if it is news
+    const underWay = await rotator.operator.underWay(secret);
+    const { action, reason } = decide(event, {
+      validityMs,
+      current: seen.version,
+      ...(seen.tags.rotation ? { publishedBy: seen.tags.rotation } : {}),
+      ...(underWay ? { open: underWay } : {}),
+    });
+    tell({ kind: 'event', event, action, reason });
+    if (action === 'rotate') await rotator.operator.start({ secret, by: { who: 'event', why: reason } });
+    if (action === 'alarm')
+      report({ kind: 'alarm', reason, rotation: rotationId(secret, seen.version), at: now() });
+  }
 
   async function start(): Promise<Service> {
     // Whoever handles an event keeps a connection meanwhile: these are apart, so that nobody else waits for one.
@@ -61,67 +142,54 @@ export async function openService(options: ServiceOptions): Promise<Service> {
     undo.push(() => pool.end());
     const inbox = await openInbox(pool, { vault: vault.url, clock, random: Math.random, handleWithinMs });
 
-    const rotator = await openRotator({
+    function eventRoutes(shown: WebhookAuth): Hono {
+      async function accept(told: readonly VaultEvent[]): Promise<void> {
+        const ours = told.filter((event) => event.vault === vault.url);
+        await inbox.accept(ours);
+        for (const _event of ours) metrics.eventAccepted();
+      }
+      return eventGridRoutes({ authorise: openWebhookAuth(shown, clock), accept, report: tell });
+    }
+
+    rotator = await openRotator({
       ...options,
+      report,
       watches: (secret) => watch?.isWatched(secret) ?? false,
       outlook(secret) {
         const seen = watch?.seen(secret);
-        return seen ? { version: seen.version, createdAt: new Date(seen.createdAt).toISOString() } : {};
+        if (!seen) return {};
+        const { version, createdAt, expiresAt } = seen;
+        return {
+          version,
+          createdAt: new Date(createdAt).toISOString(),
+          ...(expiresAt === undefined ? {} : { expiresAt: new Date(expiresAt).toISOString() }),
+        };
       },
       serve(fleet, { operator }) {
         const unexpected = (error: unknown): void => tell({ kind: 'unexpected', error });
         const api = apiRoutes({ operations: operator, auth, fleet, unexpected });
-        if (!events) return api;
-        const accept = (told: readonly VaultEvent[]) =>
-          inbox.accept(told.filter((event) => event.vault === vault.url));
-        const app = eventGridRoutes({ authorise: openWebhookAuth(events, clock), accept, report: tell });
+        const app = new Hono<ApiEnvironment>();
+        app.get('/metrics', requireRole(auth, 'viewer'), async (context) =>
+          context.body(await metrics.text(), 200, { 'content-type': metrics.contentType }),
+        );
+        const ofEvents = events && eventRoutes(events);
+        if (ofEvents) app.on(['POST', 'OPTIONS'], '/v1/events', (context) => ofEvents.fetch(context.req.raw));
         app.all('*', (context) => api.fetch(context.req.raw, context.env));
-        return app;
+        return app as unknown as Hono; // who asks is known in there only
       },
     });
-    undo.push(() => rotator.close());
-    const { operator, database } = rotator;
-    const names = options.secrets.map(({ policy }) => policy.secret);
-    const policies = new Map(options.secrets.map(({ policy }) => [policy.secret.toLowerCase(), policy]));
-
-    const watching = watchVault({
+    const { url, operator, failed, database, connectedInstances } = rotator;
+    undo.push(() => rotator?.close());
+    watch = watchVault({
       vault,
       secrets: names,
       everyMs: watchEveryMs,
       announcements: database.announcements,
-      spreadMs: () => 0,
+      spreadMs: () => spreadMs(connectedInstances()),
       clock,
       changed: () => undefined,
       failed: (secret, error) => tell({ kind: 'vault unseen', secret, error }),
     });
-    watch = watching;
-
-    /** An event is a reason to look: nothing but what the vault and the journal say decides. */
-    async function handle(event: VaultEvent): Promise<void> {
-      const policy = policies.get(event.secret.toLowerCase());
-      if (!policy)
-        return tell({ kind: 'event', event, action: 'ignore', reason: `${event.secret} is not configured` });
-      const { secret, validityMs } = policy;
-      const seen = await watching.look(secret); // tells everyone if it is news
-      const open = await operator.underWay(secret);
-      const { action, reason } = decide(event, {
-        validityMs,
-        current: seen.version,
-        ...(seen.tags.rotation ? { publishedBy: seen.tags.rotation } : {}),
-        ...(open ? { open } : {}),
-      });
-      tell({ kind: 'event', event, action, reason });
-      if (action === 'rotate') await operator.start({ secret, by: { who: 'event', why: reason } });
-      if (action === 'alarm') report(alarm(secret, seen.version, reason));
-    }
-
-    const alarm = (secret: string, version: string, reason: string): RotationRecord => ({
-      kind: 'alarm',
-      reason,
-      rotation: rotationId(secret, version),
-      at: new Date(clock.now()).toISOString(),
-    });
-
     const working = workInbox({
       inbox,
       handle,
@@ -131,8 +199,7 @@ export async function openService(options: ServiceOptions): Promise<Service> {
       report: tell,
     });
     undo.push(() => working.stop());
-    undo.push(async () => watching.stop());
-    const { url, failed } = rotator;
+    undo.push(() => watch?.stop());
     return { url, operator, failed, close };
   }
 

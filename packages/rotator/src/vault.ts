@@ -26,6 +26,8 @@ export interface VaultVersion {
   readonly enabled: boolean;
   /** Milliseconds since 1970 by the vault's clock, cut off to whole seconds. */
   readonly createdAt: number;
+  /** The same; absent if it never expires. */
+  readonly expiresAt?: number;
   readonly tags: VersionTags;
   /** How many other tags it bears: people's own. */
   readonly peoplesTags: number;

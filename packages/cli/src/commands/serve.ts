@@ -10,6 +10,7 @@ import {
   type Auth,
   type RotationRecord,
   type ServiceReport,
+  type Target,
   type Vault,
   type WebhookAuth,
 } from '@keyturn/rotator';
@@ -52,6 +53,7 @@ export async function serveCommand(
       fleet: fleetAddress(config),
       auth: apiAuth(config),
       ...(config.events ? { events: await webhookAuth(config.events, vault) } : {}),
+      notify: targets(config, vault),
       watchEveryMs: config.watch,
       report: (record: RotationRecord) => {
         if (record.kind !== 'standing')
@@ -91,6 +93,20 @@ function apiAuth({ api }: Configuration): Auth {
   });
 }
 
+function targets({ notify }: Configuration, vault: Vault): Target[] {
+  const valueOf = async (secret: string) => (await vault.current(secret)).value;
+  return Object.entries(notify).map(([name, one]) => {
+    const common = {
+      name,
+      url: () => valueOf(one.url.secret),
+      ...(one.about ? { about: one.about } : {}),
+    };
+    return one.format === 'webhook'
+      ? { ...common, format: one.format, signingSecrets: async () => [await valueOf(one.key.secret)] }
+      : { ...common, format: one.format };
+  });
+}
+
 async function webhookAuth(events: NonNullable<Configuration['events']>, vault: Vault): Promise<WebhookAuth> {
   if ('key' in events) return { kind: 'key', keys: [(await vault.current(events.key.secret)).value] };
   const { tenant, audience, role } = events.entra;
@@ -127,6 +143,8 @@ function words(report: ServiceReport): string {
       return `the event ${report.event.kind} of ${report.event.secret} comes again in ${Math.round(report.nextInMs / 1_000)} s: ${explain(report.error)}`;
     case 'inbox unreadable':
       return `events can't be read: ${explain(report.error)}`;
+    case 'notifications':
+      return `notifications to ${report.report.target}: ${report.report.kind}`;
     case 'unexpected':
       return explain(report.error);
   }

@@ -133,6 +133,26 @@ const events = z
   ])
   .describe('Event Grid may tell of near expiry and new versions, at /v1/events.');
 
+const fromVault = (what: string) =>
+  z.strictObject({ secret: secretName }).describe(`The secret in this vault that holds ${what}.`);
+
+/** Who is told what becomes of rotations. */
+const target = z
+  .discriminatedUnion('format', [
+    z.strictObject({
+      format: z.enum(['slack', 'teams']),
+      url: fromVault('the URL of the webhook'),
+      about: z.enum(['people', 'everything']).optional(),
+    }),
+    z.strictObject({
+      format: z.literal('webhook'),
+      url: fromVault('the URL of the webhook'),
+      key: fromVault('the key that signs, whsec_…, as Standard Webhooks has it'),
+      about: z.enum(['people', 'everything']).optional(),
+    }),
+  ])
+  .describe('See docs/notifications.md.');
+
 /** `keyturn.yaml`. */
 export const configuration = z.strictObject({
   $schema: z.string().optional(),
@@ -164,6 +184,7 @@ export const configuration = z.strictObject({
     .prefault({}),
   api,
   events: events.optional(),
+  notify: z.record(name, target).default({}).describe('Who is told, by a name for logs and metrics.'),
   watch: duration.default(60_000).describe('How often keyturn serve looks at each secret in the vault.'),
   secrets: z.record(secretName, secret),
 });

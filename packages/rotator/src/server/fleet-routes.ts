@@ -20,8 +20,10 @@ export function fleetRoutes(at: {
   secretsOf: (consumer: string | undefined) => readonly string[];
   /** Is every new version of a secret going to be announced, whoever publishes it? Then instances may poll less. */
   watches: (secret: string) => boolean;
+  /** Told of every instance that comes (1) and goes (-1). */
+  connected?: (change: 1 | -1) => void;
 }): Hono {
-  const { announcements, registry, heartbeatMs, secretsOf, watches } = at;
+  const { announcements, registry, heartbeatMs, secretsOf, watches, connected = () => undefined } = at;
   const app = new Hono();
 
   app.get('/v1/announcements', (context) =>
@@ -57,7 +59,9 @@ export function fleetRoutes(at: {
         sayWatched();
         void send(() => stream.write(': beat\n\n'));
       }, heartbeatMs);
+      connected(1);
       await new Promise<void>((resolve) => stream.onAbort(resolve));
+      connected(-1);
       clearInterval(heartbeat);
       unsubscribe();
     }),

@@ -41,8 +41,8 @@ export function watchVault(at: {
 
   async function look(secret: string): Promise<Seen> {
     const before = announcements.standing(secret);
-    const { version, enabled, createdAt, tags, peoplesTags } = await vault.current(secret); // its value is let go here
-    const seen = { version, enabled, createdAt, tags, peoplesTags, seenAt: clock.now() };
+    const { value: _letGo, ...version } = await vault.current(secret);
+    const seen = { ...version, seenAt: clock.now() };
     const isNews = known.get(secret)?.version !== seen.version;
     known.set(secret, seen);
     // If another one was announced since, that is younger than what was read here.
