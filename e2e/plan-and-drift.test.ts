@@ -1,3 +1,5 @@
+import { postgres } from '@keyturn/sources/postgres';
+import { Client } from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { runCli, writeConfiguration } from './cli.ts';
 import { buildWorld, roles, run, secretName, type World } from './world.ts';
@@ -97,4 +99,66 @@ describe('keyturn drift', () => {
     expect(findings).toMatchObject([{ check: 'revived', cleaned: { ended: false } }]);
     await run(world.sourceUrl, [`alter role ${roles[0]} nologin`]);
   });
+
+  it('ends what Keyturn issued and nobody holds or uses, and nothing while somebody uses it', async () => {
+    const { source, current } = await asRotator();
+    const { ref, value } = await source.issue(`${secretName}@${current}`, await currentRef());
+    world.values.add(new URL(value.reveal()).password);
+    const session = await logIn(value.reveal());
+    const used = await drifted('--clean');
+    expect(used).toMatchObject({ code: 9, findings: [{ check: 'orphan', ref, cleaned: { ended: false } }] });
+    await session.end();
+    expect(await drifted()).toMatchObject({ code: 9, findings: [{ check: 'orphan', ref, endable: true }] });
+    expect(await drifted('--clean')).toMatchObject({ code: 0, findings: [{ cleaned: { ended: true } }] });
+    await expect(source.prove(value)).rejects.toMatchObject({ code: 'REFUSED' });
+    expect(await drifted()).toEqual({ code: 0, findings: [] });
+  });
+
+  it('ends nothing while a rotator is at work on the journal', async () => {
+    const rotator = new Client({ connectionString: world.journalUrl, application_name: 'keyturn other' });
+    await rotator.connect();
+    const config = await writeConfiguration(world, { instances: 0 });
+    const ran = await runCli(world, ['drift', '--clean', '--config', config]);
+    await rotator.end();
+    expect(ran).toMatchObject({ code: 8, err: expect.stringContaining('keyturn other') as string });
+  });
+
+  it('sees a password that was set behind its back', async () => {
+    await run(world.sourceUrl, [`alter role ${roles[1]} password 'by-hand'`]);
+    const { code, findings } = await drifted('--clean');
+    expect(code).toBe(9);
+    expect(findings.map(({ check }) => check)).toEqual(['current refused']);
+    const { code: planCode, plan } = await planned();
+    expect(planCode).toBe(3);
+    expect(plan.findings.filter(({ mark }) => mark === 'stop').map(({ check }) => check)).toEqual([
+      'current value',
+    ]);
+  });
 });
+
+async function currentRef(): Promise<string | undefined> {
+  const { properties } = await world.vault.getSecret(secretName);
+  return properties.tags?.['keyturn-credential'];
+}
+
+/** The source as the rotator sees it. */
+async function asRotator() {
+  const { host, port, database, owner, adminSecret } = world.orders.source;
+  const { value: connectionString = '' } = await world.vault.getSecret(adminSecret);
+  const { properties } = await world.vault.getSecret(secretName);
+  const source = postgres({
+    roles: [...roles],
+    owner,
+    admin: async () => ({ connectionString }),
+    template: { host, port, database },
+    format: 'url',
+  });
+  return { source, current: properties.version ?? '' };
+}
+
+async function logIn(connectionString: string): Promise<Client> {
+  const client = new Client({ connectionString });
+  client.on('error', () => undefined);
+  await client.connect();
+  return client;
+}
