@@ -221,6 +221,17 @@ describe('drift', () => {
     expect(await only(world)).toMatchObject({ check: 'set by hand', version: 'v3' });
   });
 
+  it('does not take what a rotation replaced for newer, where both came within one second', async () => {
+    const world = openWorld();
+    await world.request();
+    const options = optionsOf(world);
+    const versions = async () =>
+      (await options.vault.versions(secret)).map((one) => ({ ...one, createdAt: 0 }));
+    world.vault.find('v1').enabled = true;
+    const { findings } = await findDrift({ ...options, vault: { ...options.vault, versions } });
+    expect(findings.map(({ check }) => check)).toEqual(['superseded enabled']);
+  });
+
   it('names a current version whose value is refused', async () => {
     const world = openWorld();
     await world.request();

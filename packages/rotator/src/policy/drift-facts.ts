@@ -32,7 +32,7 @@ export interface DriftFinding {
   readonly version?: string;
   readonly ref?: CredentialRef;
   /** For a credential: the rotation that issued it, or `unknown`. */
-  readonly issuedBy?: RotationId;
+  readonly issuedBy?: string;
   /** For a credential: may Keyturn end it by itself? If not, the first reason. */
   readonly endable?: true | { readonly no: string };
 }

@@ -27,18 +27,23 @@ export const revocation: PlanCheck = (facts) => inspected(facts, 'revocation');
 function inspected({ inspection }: PlanFacts, about: SourceFinding['about']): readonly Said[] {
   if (inspection === undefined) return [notChecked('this source has no way to tell before it is done')];
   const say = ({ findings }: { readonly findings: readonly SourceFinding[] }): readonly Said[] => {
-    const said = findings.filter((one) => one.about === about).map(({ about: _about, ...rest }) => rest);
+    const said = findings.filter((one) => one.about === about).map(toSaid);
     return said.length > 0 ? said : [notChecked('the source does not tell')];
   };
   return about === 'rights' ? ofSeen(inspection, say) : unlessFailed(inspection, say);
 }
 
+function toSaid({ mark, says, hint }: SourceFinding): Said {
+  return { mark, says, ...(hint === undefined ? {} : { hint }) };
+}
+
 /** The new credential takes a slot: nobody may still be using what is in it. */
 export const idleSlot: PlanCheck = ({ rotation, ref, others, versions }) => {
-  if ('failure' in ref) return [failed(ref.failure)];
+  if ('failure' in rotation) return [notChecked(`not known: ${rotation.failure.message}`)];
   if ('failure' in versions) return [notChecked(`not known: ${versions.failure.message}`)];
+  if ('failure' in ref) return [failed(ref.failure)];
   return ofSeen(others, (all) => {
-    const published = 'seen' in rotation ? publishedBy(rotation.seen.id, versions.seen) : undefined;
+    const published = publishedBy(rotation.seen.id, versions.seen);
     if (published !== undefined) return [ok(`this rotation has issued already, and published ${published}`)];
     const refusals = all.flatMap((other) => slotInUse(other, versions.seen) ?? []);
     if (refusals.length > 0) return refusals.map(refused);
