@@ -66,6 +66,22 @@ describe('a secret that is as it should be', () => {
     expect(await drift(world)).toEqual({ secret, findings: [], notChecked: [] });
   });
 
+  it('is found healthy where only the vault knows that a rotation is open', async () => {
+    const world = openWorld();
+    await world.request({ crash: { call: 'source.revoke', when: 'after' } });
+    world.loseJournal();
+    expect(world.vault.find('v1').enabled).toBe(true);
+    expect(await checks(world)).toEqual([]);
+  });
+
+  it('is found healthy with versions from before that Keyturn never heard of', async () => {
+    const world = openWorld();
+    world.vault.set(world.oldValue);
+    await world.request();
+    expect(world.vault.find('v1').enabled).toBe(true);
+    expect(await checks(world)).toEqual([]);
+  });
+
   it('is found healthy after every call of every rotation, whatever becomes of it', async () => {
     const course = fc.record({
       refuses: fc.boolean(),
@@ -171,6 +187,22 @@ describe('a credential that nobody accounts for', () => {
     expect(world.source.live()).toContain('b#orders-db@v1');
   });
 
+  it('is left alone while another rotation is open', async () => {
+    const world = openWorld();
+    await world.request();
+    await world.request({ crash: { call: 'vault.publish', when: 'after' } });
+    const { source, ...options } = optionsOf(world);
+    const third = { ref: 'c#orders-db@v1', rotation: 'orders-db@v1' };
+    const withThird: Source = {
+      ...source,
+      list: async () => [...(await source.list()), third.ref],
+      inspect: async () => ({ findings: [], issued: [third] }),
+    };
+    expect((await findDrift({ ...options, source: withThird })).findings).toMatchObject([
+      { check: 'orphan', ref: third.ref, endable: { no: 'orders-db@v2 is open' } },
+    ]);
+  });
+
   it('is left alone if an instance holds a version of it', async () => {
     const world = openWorld();
     await world.request();
@@ -219,6 +251,14 @@ describe('drift', () => {
     await world.request();
     world.vault.set(world.vault.newest().value);
     expect(await only(world)).toMatchObject({ check: 'set by hand', version: 'v3' });
+  });
+
+  it('does not accuse the credential of a version whose value was set again without its tags', async () => {
+    const world = openWorld();
+    await world.request();
+    world.vault.set(world.vault.newest().value);
+    world.vault.find('v2').enabled = false;
+    expect(await checks(world)).toEqual(['set by hand']);
   });
 
   it('does not take what a rotation replaced for newer, where both came within one second', async () => {
