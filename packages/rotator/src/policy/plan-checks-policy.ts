@@ -62,7 +62,7 @@ export const vaultRequests: PlanCheck = ({ policy, instances, versions }) => {
   const { creates, others, reads, spreadMs } = vaultBudget(policy, { instances: count, versions: all });
   const says =
     `${creates} create of the ${vaultLimits.creates} in 10 s; ${others} other requests of the rotator over the rotation, ` +
-    `and ${reads} reads at once by ${count} instances, of the ${vaultLimits.others} in 10 s`;
+    `and ${reads} reads at once by as many instances, of the ${vaultLimits.others} in 10 s`;
   if (spreadMs === 0) return [ok(says)];
   return [warn(says, `The vault would throttle: the reads have to be spread over ${spreadMs / 1000} s.`)];
 };
