@@ -120,7 +120,7 @@ const openWorkflow = `
 const otherRotators = `
   select distinct application_name as name from pg_stat_activity
   where datname = current_database() and starts_with(application_name, 'keyturn ') and application_name <> $1
-    and application_name not in ('keyturn view', 'keyturn fleet', 'keyturn changes', 'keyturn presence')`;
+    and application_name not in ('keyturn view', 'keyturn fleet', 'keyturn changes', 'keyturn events', 'keyturn presence')`;
 
 function isNoSuchTable(error: unknown): boolean {
   return ['42P01', '3F000'].includes((error as { code?: string }).code ?? '');
