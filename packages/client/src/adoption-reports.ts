@@ -12,11 +12,14 @@ export interface AdoptionReports {
   close(): Promise<void>;
 }
 
+/** Characters; names are ASCII, but for those of consumer and instance. */
+const longestPart = 48 * 1_024;
 const postTimeoutMs = 5_000;
 const goodbyeTimeoutMs = 2_000;
 
 /**
- * One report is in flight at a time and each carries the whole state, so a late one never hides a newer one.
+ * One report is in flight at a time and each carries the whole state (a very long one in parts), so a late one never
+ * hides a newer one.
  * `failed` is called when a report was not taken; it is tried again by itself.
  */
 export function openAdoptionReports(at: {
@@ -62,7 +65,8 @@ export function openAdoptionReports(at: {
     let waitMs = at.reportEveryMs;
     const secrets = at.report();
     try {
-      await post({ secrets }, AbortSignal.any([stop.signal, AbortSignal.timeout(postTimeoutMs)]));
+      for (const part of parts(secrets))
+        await post({ secrets: part }, AbortSignal.any([stop.signal, AbortSignal.timeout(postTimeoutMs)]));
       known = digest(secrets);
       failures = 0;
     } catch (cause) {
@@ -105,6 +109,22 @@ export function openAdoptionReports(at: {
       );
     },
   };
+}
+
+/** The rotator takes 64 KiB at once; what is told of one secret is told whole. */
+function parts(secrets: readonly SecretAdoption[]): readonly (readonly SecretAdoption[])[] {
+  const all: SecretAdoption[][] = [[]];
+  let length = 0;
+  for (const one of secrets) {
+    const more = JSON.stringify(one).length;
+    if (length > 0 && length + more > longestPart) {
+      all.push([]);
+      length = 0;
+    }
+    all.at(-1)?.push(one);
+    length += more;
+  }
+  return all;
 }
 
 /** What must be told at once. That one more login succeeded or failed can wait for the next report. */

@@ -1,6 +1,7 @@
 import { backoffMs } from './backoff.ts';
 import { cancelNothing, systemClock } from './clock.ts';
 import type { SecretHandle } from './handle.ts';
+import { abortable } from './ready.ts';
 import { isRefusal } from './refusal.ts';
 import type { Secret } from './secret.ts';
 import type { Hold, Secrets } from './secrets.ts';
@@ -38,9 +39,13 @@ export type Told = Pick<Hold, 'authenticated' | 'refused'>;
 export interface Following<Login> {
   /**
    * Runs `action` with the newest login, which is opened at the first use; the old one is closed only when its
-   * last action has settled. An action that is refused is run once more if there is a newer version.
+   * last action has settled. An action that is refused is run once more if there is a newer version. The signal ends
+   * the waiting for a login; to end the action is the action's affair.
    */
-  use<Result>(action: (login: Login) => Result | Promise<Result>): Promise<Result>;
+  use<Result>(
+    action: (login: Login) => Result | Promise<Result>,
+    options?: { readonly signal?: AbortSignal | undefined },
+  ): Promise<Result>;
   /** Those that are open: the newest first, then those that are being closed. */
   readonly open: readonly Login[];
   /** Waits for the actions under way, closes everything, and lets go of the secret. */
@@ -187,16 +192,17 @@ export function follow<Login, Name extends string = string>(
   }
 
   return {
-    async use(action) {
+    async use(action, { signal } = {}) {
       if (newest && ended) closedError(name);
-      const first = newest ?? (await firstLogin());
+      const loggedIn = newest ?? firstLogin();
+      const first = await (signal ? abortable(Promise.resolve(loggedIn), signal) : loggedIn);
       try {
         return await useOnce(first, action);
       } catch (error) {
-        if (!isRefused(error) || ended) throw error;
+        if (!isRefused(error) || ended || signal?.aborted) throw error;
         await first.hold.refused();
         await move().catch(failed);
-        if (ended || newest === first) throw error;
+        if (ended || newest === first || signal?.aborted) throw error;
         return useOnce(newest ?? closedError(name), action);
       }
     },

@@ -8,6 +8,7 @@ import type { LatestSecret, SecretHandle } from './handle.ts';
 import { isRefusal } from './refusal.ts';
 import { openRotatorChannel, type RotatorChannel, type RotatorOptions } from './rotator-channel.ts';
 import type { Secret } from './secret.ts';
+import { SecretsError } from './secrets-error.ts';
 import { openTelemetry } from './telemetry.ts';
 import { readVault, type SecretVault } from './vault.ts';
 
@@ -123,6 +124,7 @@ export function openSecrets<Name extends string = string>(options: SecretsOption
   }
 
   function openLive(name: string): LiveSecret {
+    requireName(name);
     const opened = openLiveSecret({
       name,
       ttlMs,
@@ -242,4 +244,13 @@ const noOptions: { readonly signal?: AbortSignal; readonly refused?: (error: unk
 /** Key Vault doesn't tell capitals from small letters in names. */
 function isSameName(one: string, other: string): boolean {
   return one.toLowerCase() === other.toLowerCase();
+}
+
+/** Anything else would be a request to some other address. */
+function requireName(name: unknown): void {
+  if (typeof name === 'string' && /^[0-9a-z-]{1,127}$/i.test(name)) return;
+  throw new SecretsError(
+    'OPTIONS_INVALID',
+    'The name of a secret is 1 to 127 letters, digits and dashes. Check what is passed as its name.',
+  );
 }

@@ -317,3 +317,13 @@ test('nothing keeps the process alive', async () => {
   expect((await run).stdout).toBe('done\n');
   expect(rotator.connects.at(-1)?.url).toContain('consumer=c');
 });
+
+test('a report too long for the rotator is sent in parts', async () => {
+  const names = Array.from({ length: 900 }, (_, number) => `${'a-very-long-name-'.repeat(6)}${number}`);
+  await Promise.all(names.map((name) => secrets.get(name)));
+  await eventually(() => {
+    const told = new Set(rotator.reports.flatMap((report) => report.secrets.map(({ secret }) => secret)));
+    expect(told.size).toBe(names.length);
+  }, 100);
+  for (const report of rotator.reports) expect(JSON.stringify(report).length).toBeLessThan(64 * 1_024);
+});

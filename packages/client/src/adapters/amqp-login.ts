@@ -1,7 +1,7 @@
 import type { Options } from 'amqplib';
 import type { Secret } from '../secret.ts';
 import { SecretsError } from '../secrets-error.ts';
-import { fields, given, integer } from './login-fields.ts';
+import { fields, given, integer, unescaped } from './login-fields.ts';
 
 /**
  * Reads the login out of a value: a URL (`amqp://user:password@host:5672/vhost`, `amqps://` with TLS) or JSON with
@@ -40,11 +40,11 @@ function ofUrl(text: string): Found {
   const { protocol, username, password, hostname, port, pathname } = new URL(text);
   return {
     protocol: protocol.slice(0, -1),
-    username: given(decodeURIComponent(username)),
-    password: given(decodeURIComponent(password)),
+    username: given(unescaped(username)),
+    password: given(unescaped(password)),
     hostname: given(hostname.replace(/^\[|\]$/g, '')),
     port: port === '' ? undefined : Number(port),
-    vhost: given(decodeURIComponent(pathname.slice(1))),
+    vhost: given(unescaped(pathname.slice(1))),
   };
 }
 

@@ -23,11 +23,11 @@ function ofUrl(text: string): Found {
   if (!URL.canParse(text)) return {};
   const { username, password, hostname, port, pathname } = new URL(text);
   return {
-    user: given(decodeURIComponent(username)),
-    password: given(decodeURIComponent(password)),
+    user: given(unescaped(username)),
+    password: given(unescaped(password)),
     host: given(hostname.replace(/^\[|\]$/g, '')),
     port: port === '' ? undefined : Number(port),
-    database: given(decodeURIComponent(pathname.slice(1))),
+    database: given(unescaped(pathname.slice(1))),
   };
 }
 
@@ -48,6 +48,15 @@ export function fields(text: string): Record<string, unknown> {
     return (JSON.parse(text) ?? {}) as Record<string, unknown>;
   } catch {
     return {}; // the parser's own message would quote the value
+  }
+}
+
+/** A part of a URL as it is meant; undefined where a bare % stands in it. */
+export function unescaped(part: string): string | undefined {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return undefined;
   }
 }
 

@@ -1,5 +1,5 @@
 import type { Secret } from '../secret.ts';
-import { fields, given, integer } from './login-fields.ts';
+import { fields, given, integer, unescaped } from './login-fields.ts';
 import { SecretsError } from '../secrets-error.ts';
 
 /** What a value says of a login to Redis. What it leaves out comes from the driver's options. */
@@ -35,10 +35,11 @@ function ofUrl(text: string): RedisLogin | undefined {
   if (!URL.canParse(text)) return undefined;
   const { protocol, username, password, hostname, port, pathname } = new URL(text);
   const database = pathname.slice(1);
-  if (password === '' || !/^\d*$/.test(database)) return undefined;
+  const secret = given(unescaped(password));
+  if (secret === undefined || !/^\d*$/.test(database)) return undefined;
   return {
-    username: given(decodeURIComponent(username)),
-    password: decodeURIComponent(password),
+    username: given(unescaped(username)),
+    password: secret,
     host: given(hostname.replace(/^\[|\]$/g, '')),
     port: port === '' ? undefined : Number(port),
     tls: protocol === 'rediss:',

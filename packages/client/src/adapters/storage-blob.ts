@@ -13,6 +13,7 @@ import {
 import { systemClock } from '../clock.ts';
 import { follow, type Following, type Told } from '../follow.ts';
 import type { Secrets } from '../secrets.ts';
+import { SecretsError } from '../secrets-error.ts';
 import { storageLogin, type StorageLogin } from './storage-login.ts';
 
 /** The pipeline options of `@azure/storage-blob`, and where the account is. */
@@ -115,6 +116,11 @@ export async function openBlobService<Name extends string>(
       sas: (BlobGenerateSasUrlOptions | ContainerGenerateSasUrlOptions) & Expiring,
     ) =>
       keys.use((key) => {
+        if (Number.isNaN(sas.expiresOn.getTime()))
+          throw new SecretsError(
+            'OPTIONS_INVALID',
+            'expiresOn is no date. Give the time at which the URL expires.',
+          );
         key.sasUntil = Math.max(key.sasUntil, sas.expiresOn.getTime());
         return of instanceof ContainerClient
           ? new ContainerClient(of.url, key.credential).generateSasUrl(sas as ContainerGenerateSasUrlOptions)

@@ -207,6 +207,14 @@ test('a SAS keeps its key in use until it expires', async () => {
   expect(Date.now()).toBeGreaterThanOrEqual(sas.expiresOn.getTime());
 });
 
+test('a SAS without a date is refused, and holds nothing', async () => {
+  await open();
+  const sas = { permissions: BlobSASPermissions.parse('r'), expiresOn: new Date('tomorrow') };
+  await expect(blobs.sasUrl(blob('shared'), sas)).rejects.toMatchObject({ code: 'OPTIONS_INVALID' });
+  scene.publish('v2', key2);
+  await scene.reported({ version: 'v2', held: [] });
+});
+
 test('closing does not wait for a SAS', async () => {
   await open();
   const url = await blobs.sasUrl(blobs.client.getContainerClient('box'), {
