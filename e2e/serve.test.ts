@@ -30,8 +30,13 @@ afterEach(async () => {
 });
 
 /** So many rotators on one journal, each at an address of its own. */
-async function serve(count: number, { instances = 2, more = '' } = {}): Promise<void> {
-  const first = await writeConfiguration(world, { instances }, (text) => `watch: 1s\n${more}${text}`);
+async function serve(
+  count: number,
+  { instances = 2, more = '', ofSecret = 'validity: 90d' } = {},
+): Promise<void> {
+  const first = await writeConfiguration(world, { instances }, (text) =>
+    `watch: 1s\n${more}${text}`.replace('clockSkew:', `${ofSecret}\n    clockSkew:`),
+  );
   const text = await readFile(first, 'utf8');
   for (let number = 0; number < count; number += 1) {
     const port = number === 0 ? world.orders.fleetPort : await freePort();
@@ -115,6 +120,20 @@ describe('keyturn serve, two of them on one journal', () => {
     );
     await startClients(1);
     expect(await whenEnded(1, asked.id)).toMatchObject({ state: 'closed' });
+    expect(await logIn(old.value)).toBe('28P01');
+    expect(clients.flatMap((client) => client.takeFailures())).toEqual([]);
+  });
+
+  it('rotates by itself when it is time', async () => {
+    const old = await current();
+    await serve(1, { ofSecret: 'every: 2s' });
+    await startClients(0, 0);
+    const id = `${secretName}@${old.version}`;
+    await vi.waitFor(() => api(0, pathOf(id)), { timeout: 20_000 });
+    expect(await whenEnded(0, id)).toMatchObject({
+      state: 'closed',
+      requested: { who: 'schedule', why: 'it is rotated every 2 s' },
+    });
     expect(await logIn(old.value)).toBe('28P01');
     expect(clients.flatMap((client) => client.takeFailures())).toEqual([]);
   });

@@ -6,6 +6,7 @@ import type { Target } from './notify/deliver.ts';
 import { noticeOf } from './notify/notice.ts';
 import { openNotifier } from './notify/notifier.ts';
 import type { NotifierReport } from './notify/target-queue.ts';
+import { whenDue, type Due } from './policy/due.ts';
 import { spreadMs } from './policy/spread.ts';
 import { rotationId } from './rotation.ts';
 import { openRotator, type Rotator, type RotatorOptions } from './rotator.ts';
@@ -16,6 +17,8 @@ import { openTraces } from './telemetry/traces.ts';
 import { eventGridRoutes, type DeliveryReport } from './triggers/event-grid-routes.ts';
 import { openInbox } from './triggers/inbox.ts';
 import { decide } from './triggers/on-vault-event.ts';
+import type { Outlook } from './triggers/operator.ts';
+import { openSchedule, type Failure, type Schedule } from './triggers/schedule.ts';
 import type { VaultEvent } from './triggers/vault-event.ts';
 import { watchVault, type VaultWatch } from './triggers/vault-watch.ts';
 import { openWebhookAuth, type WebhookAuth } from './triggers/webhook-auth.ts';
@@ -60,6 +63,7 @@ export async function openService(options: ServiceOptions): Promise<Service> {
   const now = (): string => new Date(clock.now()).toISOString();
   let watch: VaultWatch | undefined;
   let rotator: Rotator | undefined;
+  let schedule: Schedule | undefined;
   const undo: (() => Promise<unknown> | void)[] = [];
   const close = async (): Promise<void> => {
     for (const step of undo.splice(0).toReversed()) await step();
@@ -111,6 +115,14 @@ export async function openService(options: ServiceOptions): Promise<Service> {
     };
   }
 
+  function dueOf(secret: string): Due | undefined {
+    const seen = watch?.seen(secret);
+    const policy = policies.get(secret.toLowerCase());
+    if (!seen || !policy) return undefined;
+    const { version, createdAt, expiresAt } = seen;
+    return whenDue({ policy, version, createdAt, expiresAt });
+  }
+
   /** An event is a reason to look: nothing but what the vault and the journal say decides. */
   async function handle(event: VaultEvent): Promise<void> {
     const policy = policies.get(event.secret.toLowerCase());
@@ -159,10 +171,14 @@ export async function openService(options: ServiceOptions): Promise<Service> {
         const seen = watch?.seen(secret);
         if (!seen) return {};
         const { version, createdAt, expiresAt } = seen;
+        const due = dueOf(secret);
+        const failure = schedule?.failure(secret);
         return {
           version,
-          createdAt: new Date(createdAt).toISOString(),
-          ...(expiresAt === undefined ? {} : { expiresAt: new Date(expiresAt).toISOString() }),
+          createdAt: iso(createdAt),
+          ...(expiresAt === undefined ? {} : { expiresAt: iso(expiresAt) }),
+          ...(due ? { dueAt: iso(due.at), dueBecause: due.because } : {}),
+          ...(failure ? { failure: toShow(failure) } : {}),
         };
       },
       serve(fleet, { operator }) {
@@ -200,6 +216,17 @@ export async function openService(options: ServiceOptions): Promise<Service> {
     });
     undo.push(() => working.stop());
     undo.push(() => watch?.stop());
+    schedule = openSchedule({
+      clock,
+      random: Math.random,
+      secrets: names,
+      due: dueOf,
+      start: async (secret, why) => void (await operator.start({ secret, by: { who: 'schedule', why } })),
+    });
+    undo.push(() => schedule?.stop());
+    undo.push(operator.watch((record) => schedule?.record(record))); // whichever replica runs it
+    for (const [secret, [newest]] of await database.history.latest())
+      if (newest?.state === 'failed' && newest.failure) schedule.failed(secret, newest.failure);
     return { url, operator, failed, close };
   }
 
@@ -209,4 +236,14 @@ export async function openService(options: ServiceOptions): Promise<Service> {
     await close();
     throw error;
   }
+}
+
+const iso = (ms: number): string => new Date(ms).toISOString();
+
+function toShow({ message, hint, nextAt }: Failure): NonNullable<Outlook['failure']> {
+  return {
+    message,
+    ...(hint === undefined ? {} : { hint }),
+    ...(nextAt === Infinity ? {} : { nextAttemptAt: iso(nextAt) }),
+  };
 }

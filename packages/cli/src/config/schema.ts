@@ -53,6 +53,11 @@ const secret = z
     consumers: z.record(name, consumer).refine((all) => Object.keys(all).length > 0, {
       message: 'must name at least one application that uses the secret',
     }),
+    every: duration
+      .optional()
+      .describe(
+        'keyturn serve rotates it after this long; up to a tenth earlier. Otherwise when it nears its expiry.',
+      ),
     validity: duration.default(90 * 86_400_000).describe('How long a version is meant to live.'),
     overlap: duration
       .optional()

@@ -18,6 +18,7 @@ function toPolicy(secret: string, one: SecretConfiguration): SecretPolicy {
   return {
     secret,
     consumers: Object.entries(one.consumers).map(toConsumer),
+    ...(one.every === undefined ? {} : { everyMs: one.every }),
     validityMs: one.validity,
     clockSkewMs: one.clockSkew,
     ...(one.overlap === undefined ? {} : { overlapMs: one.overlap }),

@@ -13,6 +13,8 @@ export interface Consumer {
 export interface SecretPolicy {
   readonly secret: string;
   readonly consumers: readonly Consumer[];
+  /** It is rotated after this long without anybody asking; up to a tenth earlier. */
+  readonly everyMs?: number;
   /** How long a new version is meant to live: its expiry in the vault. */
   readonly validityMs: number;
   /** How far the clocks of rotator, vault and instances may differ. */
