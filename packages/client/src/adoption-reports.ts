@@ -26,6 +26,7 @@ export function openAdoptionReports(at: {
   readonly url: string;
   readonly consumer: string;
   readonly instance: string;
+  readonly authorization: () => Promise<Readonly<Record<string, string>>>;
   readonly reportEveryMs: number;
   readonly retryMaxMs: number;
   readonly clock: Clock;
@@ -46,7 +47,7 @@ export function openAdoptionReports(at: {
   async function post(body: object, signal: AbortSignal): Promise<void> {
     const response = await fetch(new URL('v1/adoption', at.url), {
       method: 'POST',
-      headers: { 'content-type': 'application/json' },
+      headers: { 'content-type': 'application/json', ...(await at.authorization()) },
       body: JSON.stringify({ consumer, instance, ...body }),
       signal,
     });

@@ -21,6 +21,7 @@ export function openAnnouncementStream(at: {
   readonly url: string;
   readonly consumer: string;
   readonly instance: string;
+  readonly authorization: () => Promise<Readonly<Record<string, string>>>;
   /** Silence longer than this means that the connection is dead. */
   readonly heartbeatTimeoutMs: number;
   readonly reconnectMaxMs: number;
@@ -55,7 +56,8 @@ export function openAnnouncementStream(at: {
     let connectedAt = Infinity;
     let cause: unknown = new Error('The rotator ended the stream.');
     try {
-      const response = await openStream(url, { lastEventId, signal: ours.signal });
+      const authorization = await at.authorization();
+      const response = await openStream(url, { lastEventId, authorization, signal: ours.signal });
       response.setEncoding('utf8').on('data', heard);
       connectedAt = clock.now();
       at.connected();
@@ -99,13 +101,19 @@ const mayBeInHeader = /^[\x20-\x7e]{0,200}$/;
 
 async function openStream(
   url: URL,
-  { lastEventId, signal }: { lastEventId: string | undefined; signal: AbortSignal },
+  at: {
+    readonly lastEventId: string | undefined;
+    readonly authorization: Readonly<Record<string, string>>;
+    readonly signal: AbortSignal;
+  },
 ): Promise<IncomingMessage> {
+  const { lastEventId, authorization, signal } = at;
   // Loaded here, because an application without a rotator has no need of it.
   const { request } = url.protocol === 'https:' ? await import('node:https') : await import('node:http');
   return new Promise((resolve, reject) => {
     const headers = {
       accept: 'text/event-stream',
+      ...authorization,
       ...(lastEventId === undefined ? {} : { 'last-event-id': lastEventId }),
     };
     request(url, { headers, signal, agent: false })

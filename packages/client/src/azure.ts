@@ -31,3 +31,27 @@ export function keyVault(url: string, options: KeyVaultOptions = {}): SecretVaul
     },
   };
 }
+
+const renewBeforeMs = 5 * 60_000;
+
+/**
+ * Tokens of this application's identity for a rotator that asks for them, as the option `rotator.token`. One is kept
+ * until five minutes before it expires. `scope` is the rotator's application id URI and `/.default`.
+ *
+ * @example
+ * const rotator = { url, consumer: 'orders-api', token: rotatorToken('api://keyturn/.default') };
+ */
+export function rotatorToken(
+  scope: string,
+  { credential = new DefaultAzureCredential() }: Pick<KeyVaultOptions, 'credential'> = {},
+): () => Promise<string> {
+  let known: { readonly token: string; readonly expiresOnTimestamp: number } | undefined;
+  return async () => {
+    if (!known || known.expiresOnTimestamp - renewBeforeMs < Date.now()) {
+      const token = await credential.getToken(scope);
+      if (!token) throw new Error('The identity gave no token.');
+      known = token;
+    }
+    return known.token;
+  };
+}

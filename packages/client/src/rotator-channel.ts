@@ -15,6 +15,11 @@ export interface RotatorOptions {
    * a random part.
    */
   readonly instance?: string;
+  /**
+   * What shows the rotator who this is, where it asks for tokens: `rotatorToken(scope)` of `@keyturn/client/azure`. Asked
+   * for each request, so it has to keep a token for as long as that is valid. Needs https, but on this machine.
+   */
+  readonly token?: () => Promise<string>;
   /** The longest pause between two attempts to connect, milliseconds; default 5,000. */
   readonly reconnectMaxMs?: number;
   /** How old a value may get while the rotator is connected and watches the secret, milliseconds; default 12 hours. */
@@ -63,8 +68,16 @@ export function openRotatorChannel(
       'The rotator needs a url such as http://keyturn.internal:7420, without user and password, and a consumer; an instance is a name, or left out.',
     );
   }
+  if (options.token && !isPrivate(new URL(options.url))) {
+    throw new SecretsError(
+      'OPTIONS_INVALID',
+      'A token is sent by https only, but to this machine itself. Give the rotator an https url, or leave the token out.',
+    );
+  }
   const url = options.url.endsWith('/') ? options.url : `${options.url}/`; // it may have a path
-  const common = { url, consumer, instance, clock: at.clock, random: at.random };
+  const authorization = async (): Promise<Readonly<Record<string, string>>> =>
+    options.token ? { authorization: `Bearer ${await options.token()}` } : {};
+  const common = { url, consumer, instance, authorization, clock: at.clock, random: at.random };
   const failed =
     (what: string) =>
     ({ cause, retryInMs }: { cause: unknown; retryInMs: number }) =>
@@ -111,6 +124,10 @@ export function openRotatorChannel(
 function isHttpUrl(text: string): boolean {
   const { protocol = '', username, password } = URL.parse(text) ?? {};
   return /^https?:$/.test(protocol) && !username && !password;
+}
+
+function isPrivate({ protocol, hostname }: URL): boolean {
+  return protocol === 'https:' || ['localhost', '127.0.0.1', '[::1]'].includes(hostname);
 }
 
 function thisThread(): string {

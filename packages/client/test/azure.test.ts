@@ -1,7 +1,7 @@
 import { SecretClient } from '@azure/keyvault-secrets';
 import { startEmulator, type Emulator } from '@keyturn/emulator';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { keyVault } from '../src/azure.ts';
+import { keyVault, rotatorToken } from '../src/azure.ts';
 import { openSecrets, SecretsError, type SecretVault } from '../src/index.ts';
 
 let emulator: Emulator;
@@ -82,4 +82,20 @@ test("the SDK's error, with its request and token, is not passed on", async () =
   const { cause } = await failure();
   expect(cause).toMatchObject({ name: 'RestError', message: expect.stringContaining('403') });
   expect(cause).not.toHaveProperty('request');
+});
+
+test('a token for the rotator is kept until it is about to expire', async () => {
+  let asked = 0;
+  let livesMs = 3_600_000;
+  const credential = {
+    getToken: async (scope: string | string[]) => {
+      asked += 1;
+      return { token: `${String(scope)} ${asked}`, expiresOnTimestamp: Date.now() + livesMs };
+    },
+  };
+  const token = rotatorToken('api://keyturn/.default', { credential });
+  expect([await token(), await token()]).toEqual(['api://keyturn/.default 1', 'api://keyturn/.default 1']);
+  livesMs = 60_000;
+  const brief = rotatorToken('api://keyturn/.default', { credential });
+  expect([await brief(), await brief()]).toEqual(['api://keyturn/.default 2', 'api://keyturn/.default 3']);
 });

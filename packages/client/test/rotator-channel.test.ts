@@ -327,3 +327,30 @@ test('a report too long for the rotator is sent in parts', async () => {
   }, 100);
   for (const report of rotator.reports) expect(JSON.stringify(report).length).toBeLessThan(64 * 1_024);
 });
+
+test('a token goes with every request, and only where nobody listens in', async () => {
+  await secrets.close();
+  let tokens = 0;
+  const token = async () => `token-${(tokens += 1)}`;
+  secrets = open({ token });
+  await eventually(
+    () => expect(rotator.connects.at(-1)?.headers.authorization).toMatch(/^Bearer token-\d+$/),
+    100,
+  );
+  await secrets.get('db');
+  await reported({ version: 'v1' });
+  expect(new Set(rotator.authorizations.filter((one) => one !== undefined)).size).toBeGreaterThanOrEqual(2);
+  expect(() => open({ token, url: 'http://keyturn.internal:7420' })).toThrow(
+    expect.objectContaining({ code: 'OPTIONS_INVALID' }) as Error,
+  );
+});
+
+test('a token that is not to be had is no harm but to the connection', async () => {
+  const unreachable: SecretsEvents['unreachable'][] = [];
+  await secrets.close();
+  secrets = open({ token: () => Promise.reject(new Error('no identity')) });
+  secrets.on('unreachable', (event) => unreachable.push(event));
+  expect((await secrets.get('db')).version).toBe('v1');
+  await eventually(() => expect(unreachable.length).toBeGreaterThan(0), 100);
+  expect(unreachable[0]).toMatchObject({ what: 'rotator', error: { code: 'ROTATOR_UNREACHABLE' } });
+});

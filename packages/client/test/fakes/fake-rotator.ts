@@ -22,6 +22,8 @@ export interface FakeRotator {
   /** Headers and query of every connect, in order. */
   readonly connects: readonly { readonly headers: IncomingHttpHeaders; readonly url: string }[];
   readonly mostReportsAtOnce: number;
+  /** How each request showed who it is. */
+  readonly authorizations: readonly (string | undefined)[];
   announce(secret: string, version: string, spreadMs?: number): void;
   /** Promises to announce every new version of these. */
   watch(secrets: readonly string[]): void;
@@ -36,6 +38,7 @@ export interface FakeRotator {
 export async function startFakeRotator(): Promise<FakeRotator> {
   const streams = new Set<ServerResponse>();
   const reports: Report[] = [];
+  const authorizations: (string | undefined)[] = [];
   const connects: { headers: IncomingHttpHeaders; url: string }[] = [];
   const standing = new Map<string, string>();
   let lastId = 0;
@@ -44,6 +47,7 @@ export async function startFakeRotator(): Promise<FakeRotator> {
 
   const server = createServer((request, response) => {
     const url = request.url ?? '';
+    authorizations.push(request.headers.authorization);
     if (!rotator.healthy) return response.writeHead(503).end();
     if (url.startsWith('/v1/announcements')) {
       connects.push({ headers: request.headers, url });
@@ -70,6 +74,7 @@ export async function startFakeRotator(): Promise<FakeRotator> {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     reports,
     connects,
+    authorizations,
     healthy: true,
     get mostReportsAtOnce() {
       return most;
