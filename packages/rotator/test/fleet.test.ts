@@ -208,6 +208,23 @@ describe('adoption', () => {
     expect(await registry.instances('billing-db')).toEqual([]);
   });
 
+  it('of many at the same moment is kept of each, and of one the last', async () => {
+    const names = Array.from({ length: 150 }, (_, number) => `instance-${String(number).padStart(3, '0')}`);
+    const answers = await Promise.all(names.map((instance) => report(adoption(instance, 'v1'))));
+    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([204]));
+    expect(await live()).toEqual(names.map((instance) => `${instance} v1`));
+    await Promise.all(
+      ['v1', 'v2', 'v3'].map((version) =>
+        registry.record({
+          consumer: 'orders-api',
+          instance: 'instance-000',
+          secrets: [{ secret: 'orders-db', version, held: [], refused: {} }],
+        }),
+      ),
+    );
+    expect((await live())[0]).toBe('instance-000 v3');
+  });
+
   it('ends with a goodbye', async () => {
     await report(adoption('one', 'v1'));
     await report(adoption('two', 'v1'));
@@ -277,6 +294,7 @@ describe('adoption', () => {
       { ...adoption('one', 'v1'), secrets: [{ secret: 's', version: 'v', held: [], refused: { v: -1 } }] },
       'secrets.0.refused.v',
     ],
+    ['with a NUL in a name', adoption('one\0', 'v1'), 'instance'],
     ['that is no JSON', '{', 'expected object'],
   ])('a report %s is refused and the field named', async (_what, body, field) => {
     const response = await report(body);

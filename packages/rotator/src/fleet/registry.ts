@@ -1,7 +1,9 @@
 import type pg from 'pg';
 import type { Clock } from '../clock.ts';
 import { databaseError } from '../journal/database-error.ts';
+import { gather } from '../journal/gather.ts';
 import { makeTables } from '../journal/tables.ts';
+import { RotatorError } from '../rotator-error.ts';
 import type { Instance } from './fleet.ts';
 import type { AdoptionReport } from './report.ts';
 
@@ -24,6 +26,14 @@ const tables = `
     reported_at bigint not null,
     primary key (vault, secret, consumer, instance)
   );`;
+
+/** What is kept of one secret in a report. */
+interface Kept {
+  readonly secret: string;
+  readonly consumer: string;
+  readonly instance: string;
+  readonly state: object;
+}
 
 interface Row {
   readonly consumer: string;
@@ -50,6 +60,38 @@ export async function openRegistry(
     }
   }
 
+  /** Those that come while others are being written are written together, the last one of an instance. */
+  const keep = gather<Kept>({
+    async write(reports) {
+      const last = new Map(
+        reports.map((one) => [JSON.stringify([one.secret, one.consumer, one.instance]), one]),
+      );
+      const column = (of: (one: Kept) => string) => [...last.values()].map(of);
+      await query(
+        `insert into keyturn.adoption (vault, secret, consumer, instance, state, reported_at)
+         select $1, secret, consumer, instance, state::jsonb, $2
+         from unnest($3::text[], $4::text[], $5::text[], $6::text[]) as told (secret, consumer, instance, state)
+         order by secret, consumer, instance
+         on conflict (vault, secret, consumer, instance)
+         do update set state = excluded.state, reported_at = excluded.reported_at`,
+        [
+          vault,
+          clock.now(),
+          column(({ secret }) => secret),
+          column(({ consumer }) => consumer),
+          column(({ instance }) => instance),
+          column(({ state }) => JSON.stringify(state)),
+        ],
+      );
+    },
+    mostAtOnce: 1_000,
+    mostWaiting: 50_000,
+    full: () =>
+      new RotatorError('JOURNAL', 'More than 50,000 reports of adoption wait to be written.', {
+        hint: 'See why the database is slow. Instances report again.',
+      }),
+  });
+
   await makeTables(pool, tables);
   const startedAt = clock.now();
 
@@ -64,14 +106,7 @@ export async function openRegistry(
         ]);
         return;
       }
-      for (const { secret, ...state } of secrets) {
-        await query(
-          `insert into keyturn.adoption values ($1, $2, $3, $4, $5, $6)
-           on conflict (vault, secret, consumer, instance)
-           do update set state = excluded.state, reported_at = excluded.reported_at`,
-          [vault, secret, consumer, instance, JSON.stringify(state), clock.now()],
-        );
-      }
+      await keep(secrets.map(({ secret, ...state }) => ({ secret, consumer, instance, state })));
     },
     async instances(secret) {
       const silentSince = clock.now() - leaseMs;

@@ -1,6 +1,11 @@
 import { z } from 'zod';
 
-const name = z.string().min(1).max(200);
+/** PostgreSQL takes no NUL in a text, and nobody else a control character. */
+const name = z
+  .string()
+  .min(1)
+  .max(200)
+  .regex(/^\P{Cc}*$/u, 'has control characters');
 
 /**
  * What an instance sends: which version of each secret it uses, and which older ones it still holds open. Fields

@@ -2,7 +2,7 @@ import type pg from 'pg';
 import type { Clock } from '../clock.ts';
 import { databaseError } from '../journal/database-error.ts';
 import { RotatorError } from '../rotator-error.ts';
-import { gather } from './gather.ts';
+import { gather } from '../journal/gather.ts';
 import { createInbox, deleteHandled, eventOf, handOut, insertEvents } from './inbox-table.ts';
 import type { VaultEvent } from './vault-event.ts';
 
