@@ -85,7 +85,10 @@ async function current(): Promise<{ version: string; value: string }> {
   return { version: properties.version ?? '', value };
 }
 
-describe('keyturn serve, two of them on one journal', () => {
+/** A rotator is taken over after some 20 s, on a busy machine later. */
+const timeout = 150_000;
+
+describe('keyturn serve, two of them on one journal', { timeout }, () => {
   it('rotates at the word of an operator, with the instances of both', async () => {
     await serve(2);
     await startClients(0, 1);
@@ -101,7 +104,7 @@ describe('keyturn serve, two of them on one journal', () => {
     expect(await checkInvariants(world, { old, outcome, failures, deadCurrents: [], logBefore })).toEqual([]);
   });
 
-  it('goes on with a rotation whose rotator was killed, within 30 s', async () => {
+  it('goes on with a rotation whose rotator was killed', async () => {
     await serve(2, { instances: 3 }); // one is missing: it doesn't converge before the kill
     await startClients(1, 1);
     const old = await current();
@@ -116,7 +119,7 @@ describe('keyturn serve, two of them on one journal', () => {
         const { events } = await api<{ events: { at: string }[] }>(1, `${pathOf(asked.id)}/story`);
         expect(events.some(({ at }) => Date.parse(at) > killedAt + 100)).toBe(true);
       },
-      { timeout: 30_000, interval: 200 },
+      { timeout: 60_000, interval: 200 },
     );
     await startClients(1);
     expect(await whenEnded(1, asked.id)).toMatchObject({ state: 'closed' });
