@@ -93,9 +93,9 @@ async function announcement(service: ChildProcess, url: string) {
 const rotated = await rotations();
 const service = fork(file('service'));
 const { url = '' } = await told(service, 'url');
-const accepted = await events(url);
 const adoption = await reports(url);
 const announced = await announcement(service, url);
+const accepted = await events(url); // last, because what was accepted is worked off afterwards
 service.send('stop');
 const { memoryMb } = await told(service, 'memoryMb');
 
