@@ -127,6 +127,29 @@ describe('keyturn serve, two of them on one journal', { timeout }, () => {
     expect(clients.flatMap((client) => client.takeFailures())).toEqual([]);
   });
 
+  it('hears at one what an operator says at the other, and records who and why', async () => {
+    await serve(2, { instances: 3 }); // one is missing: it never converges by itself
+    await startClients(0, 1);
+    const old = await current();
+    const asked = await api<RotationStatus>(0, '/v1/rotations', { secret: secretName, why: 'it is time' });
+    await vi.waitFor(
+      async () => expect((await api<RotationStatus>(1, pathOf(asked.id))).stragglers).not.toEqual([]),
+      { timeout: 20_000, interval: 100 },
+    );
+    const { url } = replicas[1] ?? { url: '' };
+    const proceed = await runCli(world, ['proceed', secretName, '--why', 'the third is gone', '--url', url]);
+    expect(proceed.code, proceed.err).toBe(0);
+    const ended = await whenEnded(1, asked.id);
+    expect(ended).toMatchObject({
+      state: 'closed',
+      orders: [{ order: 'proceed', why: 'the third is gone' }],
+      outcome: { proceeded: { order: 'proceed' } },
+    });
+    expect(ended.outcome?.notChecked[0]).toMatch(/^convergence: local:.* went on without it/);
+    expect(await logIn(old.value)).toBe('28P01');
+    expect(clients.flatMap((client) => client.takeFailures())).toEqual([]);
+  });
+
   it('rotates by itself when it is time', async () => {
     const old = await current();
     await serve(1, { ofSecret: 'every: 2s' });

@@ -45,3 +45,4 @@ export { openService, type Service, type ServiceOptions, type ServiceReport } fr
 export { entraTenant, eventGridAppId } from './triggers/entra-token.ts';
 export type { WebhookAuth } from './triggers/webhook-auth.ts';
 export type { Target } from './notify/deliver.ts';
+export { withinLimits } from './vault-within-limits.ts';

@@ -7,6 +7,7 @@ import {
   localAuth,
   openService,
   systemClock,
+  withinLimits,
   type Auth,
   type RotationRecord,
   type ServiceReport,
@@ -38,7 +39,7 @@ export async function serveCommand(
   interrupted: Promise<unknown>,
 ): Promise<number> {
   const config = await loadFile(options.config, configurationFile);
-  const vault = openVault(config);
+  const vault = withinLimits(openVault(config), { clock: systemClock }); // also when sources read their own logins
   const journal = await openJournalDatabase(config, vault);
   const log = (line: Readonly<Record<string, unknown>>, text: string): void =>
     void err.write(
