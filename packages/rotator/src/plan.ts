@@ -97,6 +97,7 @@ async function gather({ policy, source, vault, journal, clock }: PlanOptions): P
         requested,
         current,
         replaced: old,
+        others: [], // what is under way is joined
         currentAuthenticates: await authenticates(source, current.value),
         now,
       }),

@@ -20,6 +20,8 @@ export interface Rotation {
   readonly fleet: Fleet;
   readonly clock: Clock;
   readonly report: ReportEvent;
+  /** Other rotations of this secret that are under way now. */
+  readonly others: () => Promise<readonly RotationId[]>;
   /** Names this process. A step that was begun by another one may have left a request under way. */
   readonly incarnation: string;
   /** Grows when an operator says something, to whichever rotation: a reason to listen. */

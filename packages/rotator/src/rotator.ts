@@ -108,6 +108,10 @@ export async function openRotator(options: RotatorOptions): Promise<Rotator> {
         incarnation,
         fleet: members,
         attention: () => said,
+        others: async () =>
+          (await journal.unfinished(requested.secret))
+            .map(({ id }) => id)
+            .filter((id) => id !== requested.id),
         report: (event) =>
           record({ ...event, rotation: requested.id, at: new Date(clock.now()).toISOString() }),
       };

@@ -138,7 +138,8 @@ export async function openService(options: ServiceOptions): Promise<Service> {
       ...(underWay ? { open: underWay } : {}),
     });
     tell({ kind: 'event', event, action, reason });
-    if (action === 'rotate') await rotator.operator.start({ secret, by: { who: 'event', why: reason } });
+    if (action === 'rotate')
+      await rotator.operator.startFor(seen.version, { secret, by: { who: 'event', why: reason } });
     if (action === 'alarm')
       report({ kind: 'alarm', reason, rotation: rotationId(secret, seen.version), at: now() });
   }

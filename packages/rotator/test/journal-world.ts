@@ -59,6 +59,7 @@ export function useJournal(): JournalWorld {
       source: source.port,
       fleet: fleet.port,
       clock: systemClock,
+      others: async () => [],
       incarnation: 'test',
       report: (event) => void events.push(event),
     };

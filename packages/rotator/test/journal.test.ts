@@ -122,14 +122,14 @@ describe('the journal', () => {
       return outcome(request);
     });
     await expect(opened.run(failing)).rejects.toThrow('No.');
-    expect(await opened.unfinished('orders-db')).toBeUndefined();
+    expect(await opened.unfinished('orders-db')).toEqual([]);
     const running = opened.run(request);
     await waiting.promise;
-    expect(await opened.unfinished('orders-db')).toEqual(request);
-    expect(await opened.unfinished('orders')).toBeUndefined();
+    expect(await opened.unfinished('orders-db')).toEqual([request]);
+    expect(await opened.unfinished('orders')).toEqual([]);
     await opened.tell(request.id, { order: 'proceed', who: 'ann', why: 'enough', at: 'noon' });
     await running;
-    expect(await opened.unfinished('orders-db')).toBeUndefined();
+    expect(await opened.unfinished('orders-db')).toEqual([]);
   });
 
   it.each<[string, () => Error]>([

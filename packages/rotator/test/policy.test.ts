@@ -121,6 +121,7 @@ const startable: StartFacts = {
   id: 'orders-db@v1',
   from: 'v1',
   current: { version: 'v1' },
+  others: [],
   currentAuthenticates: true,
   expiresAt: Date.UTC(2026, 3, 1),
   peoplesTags: 11,
@@ -151,6 +152,7 @@ describe('a rotation may start', () => {
       { current: { version: 'v3', rotation: 'orders-db@v2' } },
       /v1 is no longer current/,
     ],
+    ['beside another one', { others: ['orders-db@v2'] }, /orders-db@v2 is under way/],
     ['of a value that is refused', { currentAuthenticates: false }, /v1 is refused by the source/],
     [
       'whose old value, current again, is refused',

@@ -62,3 +62,23 @@ describe('a failure that passes while a rotation converges', () => {
     expect(failureOf(await world.request()).code).toBe('UNREACHABLE');
   });
 });
+
+describe('a rotation that failed after it had ended the old credential', () => {
+  it('goes on, as nothing is left to roll back to, and says who objected', async () => {
+    const world = openWorld();
+    world.vault.cutOff('disable', 50);
+    expect(failureOf(await world.request()).code).toBe('VAULT_UNREACHABLE');
+    expect(world.source.authenticates(world.oldValue)).toBe(false);
+    world.vault.cutOff('disable', 0);
+    const late = world.fleet.start('orders-api', 'three');
+    late.state = { ...late.state, refused: { v2: 1 } };
+    const outcome = outcomeOf(await world.request());
+    expect(outcome).toMatchObject({ outcome: 'closed', version: 'v2', revokedVersion: 'v1' });
+    expect(outcome.notChecked).toEqual(
+      expect.arrayContaining([
+        'convergence: it ended when a roll back was asked for',
+        'roll back: the old credential is gone already (orders-api/three is refused with the new version)',
+      ]),
+    );
+  });
+});

@@ -26,8 +26,8 @@ export interface Journal {
   start(request: Requested): Promise<void>;
   /** Starts this rotation, joins it if it runs, resumes it if it stopped half-way. One runs at a time, whoever asks. */
   run(request: Requested): Promise<Outcome>;
-  /** The rotation of a secret that was begun and has not ended, if there is one. */
-  unfinished(secret: string): Promise<Requested | undefined>;
+  /** The rotations of a secret that were begun and have not ended: more than one for a moment at most. */
+  unfinished(secret: string): Promise<readonly Requested[]>;
   /** Says something to a rotation; one that has ended doesn't hear it. */
   tell(id: RotationId, order: GivenOrder): Promise<void>;
   /** Lets a step that changes things finish, then stops; open rotations stay resumable. */
@@ -132,14 +132,14 @@ export async function openJournal(options: JournalOptions): Promise<Journal> {
     return handle;
   }
 
-  async function unfinished(secret: string): Promise<Requested | undefined> {
-    const [open] = await DBOS.listWorkflows({
+  async function unfinished(secret: string): Promise<readonly Requested[]> {
+    const open = await DBOS.listWorkflows({
       workflowName,
       workflow_id_prefix: attemptId(`${secret}@`, 1),
       status: ['PENDING', 'ENQUEUED', 'DELAYED'],
       loadOutput: false,
     });
-    return open?.input?.[0] as Requested | undefined;
+    return open.flatMap(({ input }) => (input?.[0] as Requested | undefined) ?? []);
   }
 
   async function shutDown(): Promise<void> {

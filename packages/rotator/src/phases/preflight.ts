@@ -42,6 +42,7 @@ async function look(rotation: Rotation): Promise<Old> {
       requested: rotation,
       current,
       replaced,
+      others: await rotation.others(),
       currentAuthenticates: await authenticates(source, current.value),
       now: clock.now(),
     }),

@@ -1,6 +1,8 @@
 import { isRefused } from '@keyturn/source';
 import type { Published, Rotation } from '../rotation.ts';
+import { authenticates } from './authenticates.ts';
 import type { Convergence } from './converge.ts';
+import { versionOf } from './version-of.ts';
 
 /** Is the new value good? `rejected` says why not; `notChecked` names what could not be seen. */
 export type Verification = { readonly rejected?: string; readonly notChecked: readonly string[] };
@@ -15,10 +17,33 @@ export async function verify(
   convergence: Convergence,
 ): Promise<Verification> {
   rotation.report({ kind: 'phase', phase: 'verify' });
+  const verification = await judge(rotation, fresh, convergence);
+  if (verification.rejected === undefined || (await isWayBackOpen(rotation))) return verification;
+  await provePublished(rotation, fresh); // where neither works, people have to see to it
+  return {
+    notChecked: [
+      ...(convergence.rejections.length > 0 ? ['convergence: it ended when a roll back was asked for'] : []),
+      `roll back: the old credential is gone already (${verification.rejected})`,
+    ],
+  };
+}
+
+/** An earlier run may have ended the old credential and failed behind that: then the only way is on. */
+async function isWayBackOpen(rotation: Rotation): Promise<boolean> {
+  const { tags } = await versionOf(rotation, rotation.from);
+  if (tags.refusedAt !== undefined) return false;
+  return authenticates(rotation.source, await rotation.vault.read(rotation.secret, rotation.from));
+}
+
+async function provePublished({ source, vault, secret }: Rotation, { version }: Published): Promise<void> {
+  await source.prove(await vault.read(secret, version));
+}
+
+async function judge(rotation: Rotation, fresh: Published, convergence: Convergence): Promise<Verification> {
   if (convergence.rejections.length > 0)
     return { rejected: convergence.rejections.join('; '), notChecked: [] };
   try {
-    await rotation.source.prove(await rotation.vault.read(rotation.secret, fresh.version));
+    await provePublished(rotation, fresh);
   } catch (error) {
     // In an emergency the old value is in the wrong hands: it is no way back.
     if (isRefused(error) && !rotation.request?.compromised)

@@ -15,6 +15,8 @@ export interface StartFacts {
     readonly rotation?: string;
     readonly rolledBack?: boolean;
   };
+  /** Other rotations of this secret that are under way. */
+  readonly others: readonly RotationId[];
   /** Does the current value authenticate at the source? */
   readonly currentAuthenticates: boolean;
   /** Milliseconds since 1970 at which a version published now would expire. */
@@ -38,10 +40,11 @@ export function startFacts(at: {
   readonly current: VaultVersion;
   /** The version that the rotation replaces. */
   readonly replaced: VaultVersion;
+  readonly others: readonly RotationId[];
   readonly currentAuthenticates: boolean;
   readonly now: number;
 }): StartFacts {
-  const { policy, requested, current, replaced, currentAuthenticates, now } = at;
+  const { policy, requested, current, replaced, others, currentAuthenticates, now } = at;
   const { rotation, rolledBack } = current.tags;
   return {
     policy,
@@ -52,6 +55,7 @@ export function startFacts(at: {
       ...(rotation ? { rotation } : {}),
       ...(rolledBack ? { rolledBack: true } : {}),
     },
+    others,
     currentAuthenticates,
     expiresAt: now + policy.validityMs,
     peoplesTags: Math.max(current.peoplesTags, replaced.peoplesTags),
@@ -60,6 +64,7 @@ export function startFacts(at: {
 
 /** The first check that objects decides. */
 export const startChecks: readonly Check[] = [
+  isAlone,
   replacesTheCurrentVersion,
   currentValueWorks,
   overlapIsSafe,
@@ -73,6 +78,18 @@ export function mayStart(facts: StartFacts): Refusal | undefined {
     if (refusal) return refusal;
   }
   return undefined;
+}
+
+/**
+ * Two that were asked for in the same moment, with a version set in between, may both have begun: each sees the other,
+ * and one of them at least stops here.
+ */
+export function isAlone({ others: [other] }: StartFacts): Refusal | undefined {
+  if (other === undefined) return undefined;
+  return {
+    reason: `the rotation ${other} is under way`,
+    hint: 'Nothing to do: ask again when it has ended.',
+  };
 }
 
 /** A late or repeated request is about a version that is no longer current; it starts nothing. */

@@ -28,6 +28,11 @@ export type Outlook = Pick<
 export interface Operator extends Operations {
   /** The rotation of a secret that is under way, if there is one. */
   underWay(secret: string): Promise<RotationId | undefined>;
+  /**
+   * The same as `start`, but nothing happens unless the rotation replaces this version: whoever decided that it is
+   * time looked at that one, and the vault may have gone on since.
+   */
+  startFor(version: string, request: { readonly secret: string; readonly by: By }): Promise<void>;
   /** The same as `start`, and resolves when the rotation has closed. */
   rotate(request: { readonly secret: string } & Partial<By>): Promise<Outcome>;
 }
@@ -58,13 +63,16 @@ export function openOperator(at: {
   /** Joins the rotation that is open, resumes one that stopped, or starts one: the vault says which it is. */
   async function which(secret: string, request: Request): Promise<Requested> {
     configured(secret);
-    const unfinished = await journal.unfinished(secret);
+    const [unfinished] = await journal.unfinished(secret);
     if (unfinished) return unfinished;
     const current = await vault.current(secret);
     const versions = await vault.versions(secret);
-    const requested = { ...whichRotation({ vault: vault.url, secret, current, versions }), request };
-    at.record(requestedRecord(requested, request));
-    return requested;
+    return { ...whichRotation({ vault: vault.url, secret, current, versions }), request };
+  }
+
+  /** Who joins what is under way is not noted: what it was asked for first is its request. */
+  function note(requested: Requested, request: Request): void {
+    if (requested.request === request) at.record(requestedRecord(requested, request));
   }
 
   function status(secret: string, latest: readonly RotationStatus[]): SecretStatus {
@@ -102,7 +110,7 @@ export function openOperator(at: {
   }
 
   return {
-    underWay: async (secret) => (await journal.unfinished(secret))?.id,
+    underWay: async (secret) => (await journal.unfinished(secret))[0]?.id,
     async secrets() {
       const latest = await history.latest();
       return names.map((secret) => status(secret, latest.get(secret) ?? []));
@@ -120,13 +128,24 @@ export function openOperator(at: {
     async start({ secret, by, compromised = false }) {
       const request = { ...by, at: now(), ...(compromised ? { compromised } : {}) };
       const requested = await which(secret, request);
+      note(requested, request);
       await journal.start(requested);
       return (
         (await history.rotation(requested.id)) ?? statusAfter(undefined, requestedRecord(requested, request))
       );
     },
+    async startFor(version, { secret, by }) {
+      const request = { ...by, at: now() };
+      const requested = await which(secret, request);
+      if (requested.from !== version) return;
+      note(requested, request);
+      await journal.start(requested);
+    },
     async rotate({ secret, who = 'keyturn rotate', why = 'it was asked for' }) {
-      return journal.run(await which(secret, { who, why, at: now() }));
+      const request = { who, why, at: now() };
+      const requested = await which(secret, request);
+      note(requested, request);
+      return journal.run(requested);
     },
     async order(id, order, by) {
       const { state } = await stillOpen(id);

@@ -22,6 +22,7 @@ const journal = await openJournal({
     source: source.port,
     fleet: fleet.port,
     clock: systemClock,
+    others: async () => [],
     incarnation: executorId,
     report: () => undefined,
   }),

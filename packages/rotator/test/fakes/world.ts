@@ -134,6 +134,8 @@ export function openWorld(
       report: (event) => void events.push(event),
       incarnation: `process ${processes}`,
       attention: () => said,
+      others: async () =>
+        attempts.filter((one) => one !== attempt && one.state === 'open').map(({ request }) => request.id),
     };
     const run = openFakeRun({
       id: attempt.request.id,
