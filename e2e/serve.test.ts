@@ -102,6 +102,21 @@ describe('keyturn serve, two of them on one journal', { timeout }, () => {
     const failures = clients.flatMap((client) => client.takeFailures());
     const { outcome } = ended;
     expect(await checkInvariants(world, { old, outcome, failures, deadCurrents: [], logBefore })).toEqual([]);
+
+    const lines: { time: string; level: string; event: string; secret?: string }[] = [];
+    for (const { process } of replicas.splice(0)) {
+      process.interrupt();
+      const { code, err } = await process.ended;
+      expect(code).toBe(0);
+      for (const line of err.trimEnd().split('\n')) lines.push(JSON.parse(line));
+    }
+    expect(lines.every(({ time, level }) => Date.parse(time) > 0 && level !== undefined)).toBe(true);
+    for (const event of ['started', 'requested', 'phase', 'standing', 'ended', 'stopping', 'stopped'])
+      expect(lines.map((line) => line.event)).toContain(event);
+    expect(lines.find(({ event }) => event === 'ended')).toMatchObject({
+      rotation: asked.id,
+      secret: secretName,
+    });
   });
 
   it('goes on with a rotation whose rotator was killed', async () => {
@@ -121,6 +136,7 @@ describe('keyturn serve, two of them on one journal', { timeout }, () => {
       },
       { timeout: 60_000, interval: 200 },
     );
+    await replicas[1]?.process.says(/"event":"taken over"/);
     await startClients(1);
     expect(await whenEnded(1, asked.id)).toMatchObject({ state: 'closed' });
     expect(await logIn(old.value)).toBe('28P01');

@@ -3,6 +3,7 @@ import type { ApiClientOptions } from './api-client.ts';
 import type { EmulatorCommandOptions, InterruptSignal } from './commands/emulator.ts';
 import { exitCodeFor, exitCodes } from './exit-codes.ts';
 import { explain } from './output.ts';
+import { logKinds, type LogKind } from './log-kinds.ts';
 import { progressKinds, type ProgressKind } from './progress.ts';
 
 process.noDeprecation = true; // those of libraries are no news to whoever rotates a secret
@@ -109,8 +110,16 @@ program
   .command('serve')
   .description('rotate what events, people and programs ask for, until it is told to stop')
   .option('-c, --config <file>', 'configuration', 'keyturn.yaml')
-  .option('--json', 'print where it listens as one JSON object, and log JSON lines', false)
-  .action(async (options: { config: string; json: boolean }) => {
+  .option('--json', 'print where it listens as one JSON object', false)
+  .addOption(
+    new Option(
+      '--log <kind>',
+      'how the log on stderr is written: auto is text on a terminal, else JSON lines',
+    )
+      .choices(logKinds)
+      .default('auto'),
+  )
+  .action(async (options: { config: string; json: boolean; log: LogKind }) => {
     const { serveCommand } = await import('./commands/serve.ts');
     process.exitCode = await serveCommand(options, output, interrupted);
   });

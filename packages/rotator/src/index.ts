@@ -45,4 +45,7 @@ export { openService, type Service, type ServiceOptions, type ServiceReport } fr
 export { entraTenant, eventGridAppId } from './triggers/entra-token.ts';
 export type { WebhookAuth } from './triggers/webhook-auth.ts';
 export type { Target } from './notify/deliver.ts';
+export { openLog, type Log } from './telemetry/log.ts';
+export { recordLine, reportLine, type Level, type LogLine } from './telemetry/log-line.ts';
+export { plainError, type PlainError } from './telemetry/plain-error.ts';
 export { withinLimits } from './vault-within-limits.ts';

@@ -5,6 +5,7 @@ import type { RotationRecord } from './events.ts';
 import type { Fleet } from './fleet/fleet.ts';
 import { openDatabase, type Database } from './journal/database.ts';
 import { openJournal } from './journal/journal.ts';
+import type { TakenOver } from './journal/takeover.ts';
 import { spreadMs } from './policy/spread.ts';
 import type { Requested } from './policy/which-rotation.ts';
 import type { Rotation } from './rotation.ts';
@@ -31,6 +32,7 @@ export interface RotatorOptions {
     readonly heartbeatMs?: number;
   };
   readonly report?: (record: RotationRecord) => void;
+  readonly tookOver?: (taken: TakenOver) => void;
   readonly clock?: Clock;
   /** Is every new version of a secret announced, whoever publishes it? Then instances poll less. Default: no. */
   readonly watches?: (secret: string) => boolean;
@@ -62,7 +64,7 @@ export interface Rotator {
  * const outcome = await rotator.operator.rotate({ secret: 'orders-db' });
  */
 export async function openRotator(options: RotatorOptions): Promise<Rotator> {
-  const { journalUrl, executorId = 'keyturn', vault, fleet, clock = systemClock } = options;
+  const { journalUrl, executorId = 'keyturn', vault, fleet, clock = systemClock, tookOver } = options;
   const {
     report = () => undefined,
     watches = () => false,
@@ -122,6 +124,7 @@ export async function openRotator(options: RotatorOptions): Promise<Rotator> {
       executorId,
       runbook: rotate,
       rotation: about,
+      ...(tookOver ? { tookOver } : {}),
     });
     undo.push(() => journal.close());
     const names = [...secrets.keys()];

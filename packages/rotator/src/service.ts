@@ -2,6 +2,7 @@ import { Hono } from 'hono';
 import { Pool } from 'pg';
 import { systemClock } from './clock.ts';
 import type { RotationRecord } from './events.ts';
+import type { TakenOver } from './journal/takeover.ts';
 import type { Target } from './notify/deliver.ts';
 import { noticeOf } from './notify/notice.ts';
 import { openNotifier } from './notify/notifier.ts';
@@ -31,9 +32,11 @@ export type ServiceReport =
   | { readonly kind: 'notifications'; readonly report: NotifierReport }
   | { readonly kind: 'event'; readonly event: VaultEvent; readonly action: string; readonly reason: string }
   | { readonly kind: 'vault unseen'; readonly secret: string; readonly error: unknown }
+  /** A rotation of a rotator that is gone is gone on with, here or at another one that lives. */
+  | ({ readonly kind: 'taken over' } & TakenOver)
   | { readonly kind: 'unexpected'; readonly error: unknown };
 
-export interface ServiceOptions extends Omit<RotatorOptions, 'serve' | 'outlook' | 'watches'> {
+export interface ServiceOptions extends Omit<RotatorOptions, 'serve' | 'outlook' | 'watches' | 'tookOver'> {
   /** Who may ask what. */
   readonly auth: Auth;
   /** How Event Grid shows that it is the sender; without it no events are taken. */
@@ -167,6 +170,7 @@ export async function openService(options: ServiceOptions): Promise<Service> {
     rotator = await openRotator({
       ...options,
       report,
+      tookOver: (taken) => tell({ kind: 'taken over', ...taken }),
       watches: (secret) => watch?.isWatched(secret) ?? false,
       outlook(secret) {
         const seen = watch?.seen(secret);

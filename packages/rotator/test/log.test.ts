@@ -1,11 +1,15 @@
 import { SecretValue, SourceError } from '@keyturn/source';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { toJournalError } from '../src/journal/journal-error.ts';
+import type { RotationEvent } from '../src/events.ts';
 import { RotatorError } from '../src/rotator-error.ts';
 import { openLog, type Log } from '../src/telemetry/log.ts';
 import { openSetClock } from './fakes/clock.ts';
-import { held, outcome, rotation, standing, started } from './notices.ts';
+import { at, held, outcome, rejected, rotation, standing, started, vault } from './notices.ts';
 
+const secret = 'orders-db';
+const request = { who: 'ann', why: 'it leaked', at };
+const told = { kind: 'near expiry', vault, secret, version: 'v1', at: 0, eventId: 'event-1' } as const;
 let lines: string[];
 let log: Log;
 
@@ -22,16 +26,17 @@ describe('a line of log', () => {
   it('is one JSON object with its time, its level and what happened', () => {
     log.record(started);
     log.record(held);
-    log.ended(outcome);
+    log.record({ kind: 'ended', outcome, rotation, at });
     const time = '2026-01-01T00:00:00.000Z';
     expect(written()).toEqual([
-      { time, level: 'info', event: 'phase', rotation, phase: 'preflight' },
-      { time, level: 'warn', event: 'held', rotation, stragglers: ['orders/web-1'] },
+      { time, level: 'info', event: 'phase', rotation, secret, phase: 'preflight' },
+      { time, level: 'warn', event: 'held', rotation, secret, stragglers: ['orders/web-1'] },
       {
         time,
         level: 'info',
         event: 'ended',
         rotation,
+        secret,
         outcome: 'closed',
         version: 'v2',
         revokedVersion: 'v1',
@@ -40,6 +45,41 @@ describe('a line of log', () => {
       },
     ]);
     expect(lines.every((line) => line.endsWith('\n') && !line.slice(0, -1).includes('\n'))).toBe(true);
+  });
+
+  it('is written for everything that happens to a rotation, with its id and its secret', () => {
+    const happened: readonly RotationEvent[] = [
+      { kind: 'requested', request: { ...request, compromised: true } },
+      { kind: 'awaiting approval', request },
+      { kind: 'order', given: { ...request, order: 'approve' } },
+      { kind: 'emergency', breaks: ['orders: 1 of 2 instances are not to be seen'] },
+      { kind: 'retrying', phase: 'publish', message: 'The vault answered 503.', nextInMs: 250 },
+      { kind: 'alarm', reason: 'it has expired' },
+      { kind: 'failed', code: 'SOURCE', message: 'It failed.', hint: 'Look at it.' },
+    ];
+    for (const event of [...happened, rejected]) log.record({ ...event, rotation, at });
+    for (const line of written()) expect(line).toMatchObject({ rotation, secret });
+    expect(written().map(({ level, event }) => [level, event].join(' '))).toEqual([
+      'info requested',
+      'warn awaiting approval',
+      'info order',
+      'warn emergency',
+      'warn retrying',
+      'error alarm',
+      'error failed',
+      'warn rejected',
+    ]);
+    expect(written()[0]).toMatchObject({ who: 'ann', why: 'it leaked', compromised: true });
+    expect(written()[2]).toMatchObject({ order: 'approve', who: 'ann' });
+  });
+
+  it('is written for triggers and for a rotator whose rotation another one goes on with', () => {
+    log.tell({ kind: 'event', event: told, action: 'rotate', reason: 'it nears its expiry' });
+    log.tell({ kind: 'taken over', rotation, from: 'machine-2 17' });
+    expect(written()).toMatchObject([
+      { level: 'info', event: 'event', secret, version: 'v1', about: 'near expiry', action: 'rotate' },
+      { level: 'warn', event: 'taken over', rotation, secret, from: 'machine-2 17' },
+    ]);
   });
 
   it('is not written for a look that sees the same again', () => {
@@ -61,7 +101,8 @@ describe('a line of log', () => {
   });
 
   it('says of a target of notifications that it fails, and not more', () => {
-    log.notifier({ kind: 'failing', target: 'slack', why: 'it answered 503' });
+    const report = { kind: 'failing', target: 'slack', why: 'it answered 503' } as const;
+    log.tell({ kind: 'notifications', report });
     expect(written()[0]).toMatchObject({
       level: 'warn',
       event: 'notifications failing',
@@ -99,9 +140,13 @@ describe('an error', () => {
     ['that is an object', () => ({ name: 'RotatorError', message: value, code: value, hint: value })],
     ['that holds the value as such', () => Object.assign(new Error('x'), { v: new SecretValue(value) })],
   ])('shows no value that stands in it: one %s', (_, error) => {
-    log.failed(error(), rotation);
+    log.failed(error());
+    log.tell({ kind: 'vault unseen', secret, error: error() });
+    log.tell({ kind: 'failed', event: told, attempts: 1, nextInMs: 1_000, error: error() });
+    log.tell({ kind: 'unexpected', error: error() });
+    log.tell({ kind: 'inbox unreadable', error: error() });
     expect(lines.join()).not.toContain(value);
-    expect(written()[0]).toMatchObject({ level: 'error', event: 'failed', rotation });
+    expect(written().map(({ level }) => level)).toEqual(['error', 'warn', 'warn', 'error', 'error']);
   });
 
   it('of ours is shown with its code and what to do', () => {

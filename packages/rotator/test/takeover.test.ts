@@ -2,6 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { JournalOptions } from '../src/journal/journal.ts';
+import type { TakenOver } from '../src/journal/takeover.ts';
 import type { Requested } from '../src/policy/which-rotation.ts';
 import { openSetClock } from './fakes/clock.ts';
 import { useJournal } from './journal-world.ts';
@@ -48,9 +49,14 @@ describe('several rotators on one database', () => {
       });
     };
     // The clock runs ahead, so the time of grace is over as soon as it is looked for.
-    const journal = await open(runbook, { clock: openSetClock() });
+    const taken: TakenOver[] = [];
+    const journal = await open(runbook, {
+      clock: openSetClock(),
+      tookOver: (one) => void taken.push(one),
+    });
     await kill(other);
     expect(await goneOn.promise).toBe(request.id);
+    expect(taken).toEqual([{ rotation: request.id, from: 'other' }]);
     expect((await journal.run(request)).outcome).toBe('closed');
     expect(await doneOf(request)).toEqual([{ rotator: 'other' }]);
   });

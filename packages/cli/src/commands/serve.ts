@@ -9,8 +9,6 @@ import {
   systemClock,
   withinLimits,
   type Auth,
-  type RotationRecord,
-  type ServiceReport,
   type Target,
   type Vault,
   type WebhookAuth,
@@ -19,14 +17,15 @@ import { fleetAddress, openJournalDatabase, openVault } from '../config/connecti
 import { loadFile } from '../config/load.ts';
 import { configurationFile, type Configuration } from '../config/schema.ts';
 import { configuredSecrets } from '../config/secrets.ts';
-import { exitCodes } from '../exit-codes.ts';
-import { explain, type Output } from '../output.ts';
-import { sentence } from '../progress.ts';
-import { printable } from '../printable.ts';
+import { exitCodeFor, exitCodes } from '../exit-codes.ts';
+import type { LogKind } from '../log-kinds.ts';
+import type { Output } from '../output.ts';
+import { openServeLog, type ServeLog } from '../serve-log.ts';
 
 export interface ServeOptions {
   readonly config: string;
   readonly json: boolean;
+  readonly log: LogKind;
 }
 
 /**
@@ -36,19 +35,45 @@ export interface ServeOptions {
 export async function serveCommand(
   options: ServeOptions,
   { out, err }: Output,
-  interrupted: Promise<unknown>,
+  interrupted: Promise<string>,
 ): Promise<number> {
   const config = await loadFile(options.config, configurationFile);
+  const log = openServeLog(options.log, { stream: err, clock: systemClock });
+  try {
+    await serve(config, {
+      log,
+      started: (listening) =>
+        out.write(`${options.json ? JSON.stringify(listening) : inWords(config, listening)}\n`),
+      interrupted,
+    });
+    return exitCodes.done.code;
+  } catch (error) {
+    log.failed(error); // what reads the log has to find it there
+    return exitCodeFor(error);
+  }
+}
+
+interface Listening {
+  readonly url: string;
+  readonly secrets: number;
+}
+
+async function serve(
+  config: Configuration,
+  at: {
+    readonly log: ServeLog;
+    readonly started: (listening: Listening) => void;
+    readonly interrupted: Promise<string>;
+  },
+): Promise<void> {
+  const { log, started, interrupted } = at;
   const vault = withinLimits(openVault(config), { clock: systemClock }); // also when sources read their own logins
   const journal = await openJournalDatabase(config, vault);
-  const log = (line: Readonly<Record<string, unknown>>, text: string): void =>
-    void err.write(
-      `${options.json ? JSON.stringify(line) : `${new Date().toISOString()}  ${printable(text)}`}\n`,
-    );
+  const replica = executorId(config);
   try {
     const service = await openService({
       journalUrl: journal.url,
-      executorId: executorId(config),
+      executorId: replica,
       vault,
       secrets: configuredSecrets(config, vault),
       fleet: fleetAddress(config),
@@ -56,23 +81,23 @@ export async function serveCommand(
       ...(config.events ? { events: await webhookAuth(config.events, vault) } : {}),
       notify: targets(config, vault),
       watchEveryMs: config.watch,
-      report: (record: RotationRecord) => {
-        if (record.kind !== 'standing')
-          log({ level: 'info', ...record }, `${record.rotation}  ${sentence(record, { withClock: false })}`);
-      },
-      tell: (report) => log({ level: 'info', at: new Date().toISOString(), ...plain(report) }, words(report)),
+      report: log.record,
+      tell: log.tell,
     });
-    out.write(
-      options.json
-        ? `${JSON.stringify({ url: service.url, secrets: Object.keys(config.secrets).length })}\n`
-        : `keyturn serves ${Object.keys(config.secrets).length} secrets of ${config.vault} at ${service.url}\n`,
-    );
-    await Promise.race([interrupted, service.failed]);
+    const listening = { url: service.url, secrets: Object.keys(config.secrets).length };
+    log.say('started', `started as ${replica}`, { ...listening, vault: config.vault, replica });
+    started(listening);
+    const reason = await Promise.race([interrupted, service.failed]);
+    log.say('stopping', `stopping: ${reason}`, { reason });
     await service.close();
-    return exitCodes.done.code;
+    log.say('stopped', 'stopped; open rotations are resumed by the next one');
   } finally {
     await journal.close();
   }
+}
+
+function inWords(config: Configuration, { url, secrets }: Listening): string {
+  return `keyturn serves ${secrets} secrets of ${config.vault} at ${url}`;
 }
 
 /** The embedded database is of one rotator alone; a shared one has as many as there are processes. */
@@ -117,36 +142,4 @@ async function webhookAuth(events: NonNullable<Configuration['events']>, vault: 
     audiences: [audience],
     caller: role === undefined ? { appId: eventGridAppId } : { role },
   };
-}
-
-/** Without the error itself, which might hold a value. */
-function plain(report: ServiceReport): Readonly<Record<string, unknown>> {
-  return 'error' in report ? { ...report, error: explain(report.error) } : report;
-}
-
-function words(report: ServiceReport): string {
-  switch (report.kind) {
-    case 'event':
-      return `event: ${report.event.kind} of ${report.event.secret}: ${report.action}, because ${report.reason}`;
-    case 'vault unseen':
-      return `${report.secret} could not be looked at: ${explain(report.error)}`;
-    case 'accepted':
-      return `${report.events} events accepted, ${report.ignored} of no concern`;
-    case 'refused':
-      return `a delivery of events was refused (${report.status}): ${report.reason}`;
-    case 'validated':
-      return 'Event Grid asked whether it may deliver, and may';
-    case 'subscription deleted':
-      return `the Event Grid subscription ${report.subscription} was deleted: nobody tells of expiries any more`;
-    case 'handled':
-      return `the event ${report.event.kind} of ${report.event.secret} is done with`;
-    case 'failed':
-      return `the event ${report.event.kind} of ${report.event.secret} comes again in ${Math.round(report.nextInMs / 1_000)} s: ${explain(report.error)}`;
-    case 'inbox unreadable':
-      return `events can't be read: ${explain(report.error)}`;
-    case 'notifications':
-      return `notifications to ${report.report.target}: ${report.report.kind}`;
-    case 'unexpected':
-      return explain(report.error);
-  }
 }

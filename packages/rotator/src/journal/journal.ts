@@ -13,7 +13,7 @@ import { fenced } from './fence.ts';
 import { toJournalError } from './journal-error.ts';
 import { withRetries } from './retries.ts';
 import type { Json, Run, Signal } from './run.ts';
-import { takeOverTheDead } from './takeover.ts';
+import { takeOverTheDead, type TakenOver } from './takeover.ts';
 
 /**
  * The durable engine: what it has begun is finished, in this process or in a later one. Once the lock of this
@@ -47,6 +47,8 @@ export interface JournalOptions {
   readonly runbook: (run: Run, rotation: Rotation) => Promise<Outcome>;
   /** Fetches what a rotation needs besides its name: nothing of that can be kept in a journal. */
   readonly rotation: (request: Requested) => Rotation;
+  /** Hears of each rotation of a rotator that died as it is gone on with. */
+  readonly tookOver?: (taken: TakenOver) => void;
   /** For tests; default the machine's clock. */
   readonly clock?: Clock;
 }
@@ -59,7 +61,7 @@ const launchPollMs = 100;
 const longestLaunchMs = 60_000;
 
 export async function openJournal(options: JournalOptions): Promise<Journal> {
-  const { url, vault, executorId, runbook, rotation, clock = systemClock } = options;
+  const { url, vault, executorId, runbook, rotation, clock = systemClock, tookOver = ignore } = options;
   const lock = await lockExecutor(url, executorId);
   const running = new Set<Promise<unknown>>();
   let closing = false;
@@ -154,7 +156,7 @@ export async function openJournal(options: JournalOptions): Promise<Journal> {
     await shutDown();
     throw databaseError(error);
   });
-  const stopTakingOver = takeOverTheDead({ vault, executorId, lock, clock });
+  const stopTakingOver = takeOverTheDead({ vault, executorId, lock, clock, tookOver });
   // The engine waits for its database for ever; whoever waits for the engine is told when the lock is gone.
   const orLost = <T>(waiting: Promise<T>) => Promise.race([waiting, lock.lost]);
   return {

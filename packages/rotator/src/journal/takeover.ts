@@ -1,6 +1,13 @@
 import { DBOS } from '@dbos-inc/dbos-sdk';
+import type { RotationId } from '@keyturn/source';
 import type { Clock } from '../clock.ts';
 import { answerTimeoutMs, type ExecutorLock } from './executor-lock.ts';
+
+export interface TakenOver {
+  readonly rotation: RotationId;
+  /** The name of the rotator that is gone. */
+  readonly from: string;
+}
 
 /**
  * A rotator that is cut off from the database notices within `answerTimeoutMs`, and begins nothing from then on.
@@ -18,8 +25,9 @@ export function takeOverTheDead(at: {
   readonly executorId: string;
   readonly lock: ExecutorLock;
   readonly clock: Clock;
+  readonly tookOver: (taken: TakenOver) => void;
 }): () => void {
-  const { lock, clock } = at;
+  const { vault, lock, clock, tookOver } = at;
   const freeSince = new Map<string, number>();
   let stopped = false;
 
@@ -36,7 +44,10 @@ export function takeOverTheDead(at: {
       if (clock.now() - since < graceMs) continue;
       // Held meanwhile, so that a rotator of that name which starts at this moment doesn't begin the same.
       await lock.whileFree(executorId, async () => {
-        for (const workflowId of workflowIds) await DBOS.resumeWorkflow(workflowId);
+        for (const workflowId of workflowIds) {
+          await DBOS.resumeWorkflow(workflowId);
+          tookOver({ rotation: rotationOf(workflowId, vault), from: executorId });
+        }
       });
     }
   }
@@ -52,6 +63,11 @@ export function takeOverTheDead(at: {
   return () => {
     stopped = true;
   };
+}
+
+/** The engine knows a rotation by its vault, its id and which attempt it is. */
+function rotationOf(workflowId: string, vault: string): RotationId {
+  return workflowId.slice(vault.length + 1).replace(/\/\d+$/, '');
 }
 
 /** The rotations under way at other rotators, by the name of the rotator. */

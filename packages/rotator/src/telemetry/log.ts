@@ -1,24 +1,20 @@
 import type { RotationId } from '@keyturn/source';
 import type { Clock } from '../clock.ts';
 import type { RotationRecord } from '../events.ts';
-import type { Json } from '../journal/run.ts';
-import type { NotifierReport } from '../notify/target-queue.ts';
-import type { Outcome } from '../rotation.ts';
+import type { ServiceReport } from '../service.ts';
+import { levels, recordLine, reportLine, type Level, type LogLine } from './log-line.ts';
 import { plainError } from './plain-error.ts';
-
-export type Level = 'debug' | 'info' | 'warn' | 'error';
 
 /** Structured logs: one JSON object a line. What it writes of an error is what `plainError` lets through. */
 export interface Log {
-  write(level: Level, event: string, fields?: { readonly [name: string]: Json | undefined }): void;
+  write(level: Level, event: string, fields?: LogLine['fields']): void;
+  /** Something happened to a rotation. */
   record(record: RotationRecord): void;
-  ended(outcome: Outcome): void;
-  /** Something went wrong: a rotation if `rotation` is given, else something of the rotator itself. */
-  failed(error: unknown, rotation?: RotationId): void;
-  notifier(line: NotifierReport): void;
+  /** Something happened around rotations. */
+  tell(report: ServiceReport): void;
+  /** Something of the rotator itself went wrong. */
+  failed(error: unknown): void;
 }
-
-const levels: readonly Level[] = ['debug', 'info', 'warn', 'error'];
 
 /** `out` takes whole lines: `(line) => process.stderr.write(line)`. Lines below `level` are left out. */
 export function openLog(options: {
@@ -27,7 +23,7 @@ export function openLog(options: {
   readonly level?: Level;
 }): Log {
   const { out, clock, level: least = 'info' } = options;
-  /** Whom the last look saw, by rotation: a look every two seconds that sees the same is no news. */
+  /** What the last look saw, by rotation: a look every two seconds that sees the same is no news. */
   const seen = new Map<RotationId, string>();
 
   const write: Log['write'] = (level, event, fields = {}) => {
@@ -36,46 +32,26 @@ export function openLog(options: {
     out(`${harmless(JSON.stringify({ time, level, event, ...fields }))}\n`);
   };
 
-  function standing(record: RotationRecord & { kind: 'standing' }): void {
-    const { rotation, version, converged, instances, verdicts } = record;
-    const stragglers = verdicts.flatMap((verdict) => verdict.stragglers);
-    const fields = { rotation, version, converged, instances: instances.length, stragglers };
+  function levelOf({ kind, rotation }: RotationRecord, { level, fields }: LogLine): Level {
+    if (kind === 'ended' || kind === 'failed') seen.delete(rotation);
+    if (kind !== 'standing') return level;
     const news = JSON.stringify(fields);
-    write(seen.get(rotation) === news ? 'debug' : 'info', 'standing', fields);
+    const isNews = seen.get(rotation) !== news;
     seen.set(rotation, news);
+    return isNews ? level : 'debug';
   }
 
   return {
     write,
     record(record) {
-      const { rotation } = record;
-      switch (record.kind) {
-        case 'phase':
-          return write('info', 'phase', { rotation, phase: record.phase });
-        case 'standing':
-          return standing(record);
-        case 'retrying': {
-          const { phase, message, hint, nextInMs } = record;
-          return write('warn', 'retrying', { rotation, phase, message, hint, nextInMs });
-        }
-        case 'held':
-          return write('warn', 'held', { rotation, stragglers: record.stragglers });
-        case 'rejected':
-          return write('warn', 'rejected', { rotation, reason: record.reason });
-      }
+      const line = recordLine(record);
+      write(levelOf(record, line), line.event, line.fields);
     },
-    ended({ id, outcome, version, revokedVersion, overlapMs, notChecked }) {
-      seen.delete(id);
-      const fields = { rotation: id, outcome, version, revokedVersion, overlapMs, notChecked };
-      write(outcome === 'closed' ? 'info' : 'warn', 'ended', fields);
+    tell(report) {
+      const { level, event, fields } = reportLine(report);
+      write(level, event, fields);
     },
-    failed(error, rotation) {
-      if (rotation !== undefined) seen.delete(rotation);
-      write('error', 'failed', { rotation, ...plainError(error) });
-    },
-    notifier({ kind, ...fields }) {
-      write(kind === 'recovered' ? 'info' : 'warn', `notifications ${kind}`, fields);
-    },
+    failed: (error) => write('error', 'failed', plainError(error)),
   };
 }
 
