@@ -24,9 +24,13 @@ export interface Running {
 }
 
 /** Starts `keyturn` as a person would, with the environment that leads to the local vault. */
-export function startCli(world: World, args: readonly string[]): Running {
+export function startCli(
+  world: World,
+  args: readonly string[],
+  environment: Readonly<Record<string, string>> = {},
+): Running {
   const child = spawn(process.execPath, [keyturn, ...args], {
-    env: { ...process.env, ...world.emulator.environment },
+    env: { ...process.env, ...world.emulator.environment, ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let [out, err] = ['', ''];

@@ -12,6 +12,10 @@ import { startClient, type LiveClient } from './kill/clients.ts';
 import { checkInvariants, logIn } from './kill/invariants.ts';
 import { buildWorld, secretName, type World } from './world.ts';
 
+interface Scope {
+  readonly spans: readonly { readonly name: string; readonly traceId: string }[];
+}
+
 interface Replica {
   readonly url: string;
   readonly process: Running;
@@ -32,7 +36,7 @@ afterEach(async () => {
 /** So many rotators on one journal, each at an address of its own. */
 async function serve(
   count: number,
-  { instances = 2, more = '', ofSecret = 'validity: 90d' } = {},
+  { instances = 2, more = '', ofSecret = 'validity: 90d', environment = {} } = {},
 ): Promise<void> {
   const first = await writeConfiguration(world, { instances }, (text) =>
     `watch: 1s\n${more}${text}`.replace('clockSkew:', `${ofSecret}\n    clockSkew:`),
@@ -42,7 +46,7 @@ async function serve(
     const port = number === 0 ? world.orders.fleetPort : await freePort();
     const file = join(world.folder, `replica-${number}.yaml`);
     await writeFile(file, text.replace(/listen: "[^"]*"/, `listen: "127.0.0.1:${port}"`));
-    const process = startCli(world, ['serve', '--config', file]);
+    const process = startCli(world, ['serve', '--config', file], environment);
     replicas.push({ url: `http://127.0.0.1:${port}`, process });
     await process.says(/keyturn serves/);
   }
@@ -54,6 +58,21 @@ async function startClients(...at: readonly number[]): Promise<void> {
     const { url } = replicas[replica] ?? { url: '' };
     clients.push(await startClient(world, `instance-${clients.length}`, { url }));
   }
+}
+
+/** Takes what is posted to it. */
+async function startReceiver(take: (body: string) => void): Promise<{ url: string; close(): void }> {
+  const server = createServer((request, response) => {
+    let text = '';
+    request.on('data', (chunk) => (text += chunk));
+    request.on('end', () => {
+      take(text);
+      response.end();
+    });
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  return { url: `http://127.0.0.1:${port}`, close: () => void server.close() };
 }
 
 async function api<Answer>(replica: number, path: string, body?: object): Promise<Answer> {
@@ -90,7 +109,9 @@ const timeout = 150_000;
 
 describe('keyturn serve, two of them on one journal', { timeout }, () => {
   it('rotates at the word of an operator, with the instances of both', async () => {
-    await serve(2);
+    const traces: { resourceSpans: readonly { scopeSpans: readonly Scope[] }[] }[] = [];
+    const collector = await startReceiver((body) => void traces.push(JSON.parse(body)));
+    await serve(2, { environment: { OTEL_EXPORTER_OTLP_ENDPOINT: collector.url } });
     await startClients(0, 1);
     const old = await current();
     const logBefore = (await world.sourceLog()).length;
@@ -117,6 +138,14 @@ describe('keyturn serve, two of them on one journal', { timeout }, () => {
       rotation: asked.id,
       secret: secretName,
     });
+
+    const spans = traces
+      .flatMap(({ resourceSpans }) => resourceSpans.flatMap(({ scopeSpans }) => scopeSpans))
+      .flatMap((scope) => scope.spans);
+    for (const name of ['rotation', 'preflight', 'publish', 'converge', 'revoke', 'close'])
+      expect(spans.map((span) => span.name)).toContain(name);
+    expect(new Set(spans.map(({ traceId }) => traceId)).size).toBe(1);
+    collector.close();
   });
 
   it('goes on with a rotation whose rotator was killed', async () => {
@@ -195,17 +224,8 @@ describe('keyturn serve, two of them on one journal', { timeout }, () => {
 
   it('starts one rotation for a hundred copies of an event, and tells a webhook how it ended', async () => {
     const told: { type: string; subject: string }[] = [];
-    const receiver = createServer((request, response) => {
-      let text = '';
-      request.on('data', (chunk) => (text += chunk));
-      request.on('end', () => {
-        told.push(JSON.parse(text));
-        response.end();
-      });
-    }).listen(0, '127.0.0.1');
-    await once(receiver, 'listening');
-    const { port } = receiver.address() as AddressInfo;
-    await world.vault.setSecret('hook-url', `http://127.0.0.1:${port}/`);
+    const receiver = await startReceiver((body) => void told.push(JSON.parse(body)));
+    await world.vault.setSecret('hook-url', `${receiver.url}/`);
     await world.vault.setSecret('hook-key', `whsec_${randomBytes(24).toString('base64')}`);
     await world.vault.setSecret('events-key', 'a key that is long enough to be one');
     const more = [

@@ -21,6 +21,7 @@ import { exitCodeFor, exitCodes } from '../exit-codes.ts';
 import type { LogKind } from '../log-kinds.ts';
 import type { Output } from '../output.ts';
 import { openServeLog, type ServeLog } from '../serve-log.ts';
+import { openTracing } from '../tracing.ts';
 
 export interface ServeOptions {
   readonly config: string;
@@ -70,6 +71,7 @@ async function serve(
   const vault = withinLimits(openVault(config), { clock: systemClock }); // also when sources read their own logins
   const journal = await openJournalDatabase(config, vault);
   const replica = executorId(config);
+  const tracing = await openTracing(process.env); // before anything asks for a tracer
   try {
     const service = await openService({
       journalUrl: journal.url,
@@ -92,6 +94,7 @@ async function serve(
     await service.close();
     log.say('stopped', 'stopped; open rotations are resumed by the next one');
   } finally {
+    await tracing.close();
     await journal.close();
   }
 }
@@ -102,7 +105,7 @@ function inWords(config: Configuration, { url, secrets }: Listening): string {
 
 /** The embedded database is of one rotator alone; a shared one has as many as there are processes. */
 function executorId({ journal }: Configuration): string {
-  return journal && 'secret' in journal
+  return journal && !('data' in journal)
     ? `${hostname()} ${process.pid} ${randomUUID().slice(0, 8)}`
     : 'keyturn';
 }
