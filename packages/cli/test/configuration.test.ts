@@ -40,6 +40,26 @@ describe('the configuration', () => {
     expect(fleet).toEqual({ listen: '127.0.0.1:7420', lease: 30_000, heartbeat: 15_000 });
   });
 
+  it('takes a journal without a password, by a token of Entra', () => {
+    const journal = 'journal: { url: "postgres://keyturn@db/keyturn", entra: true }\n';
+    expect(parseFile(journal + good, 'keyturn.yaml', configurationFile).journal).toEqual({
+      url: 'postgres://keyturn@db/keyturn',
+      entra: true,
+    });
+  });
+
+  it.each([
+    ['a password', 'url: "postgres://keyturn:Pa55@db/keyturn", entra: true'],
+    ['no role', 'url: "postgres://db/keyturn", entra: true'],
+    ['no word of Entra', 'url: "postgres://keyturn@db/keyturn"'],
+    ['another scheme', 'url: "mysql://keyturn@db/keyturn", entra: true'],
+  ])('refuses a journal by a URL with %s, without showing it', (_, journal) => {
+    const { message, code } = refusal(`journal: { ${journal} }\n${good}`);
+    expect(code).toBe(2);
+    expect(message).toContain('keyturn.yaml:1: journal');
+    expect(message).not.toContain('Pa55');
+  });
+
   it.each([
     [
       'an unknown key',

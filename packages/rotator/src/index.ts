@@ -14,6 +14,8 @@ export { cleanDrift, findDrift, type Cleaned, type Drift, type DriftOptions } fr
 export type { Phase, ReportEvent, RotationEvent, RotationRecord } from './events.ts';
 export type { Announcement, Fleet, Instance } from './fleet/fleet.ts';
 export { JournalError } from './journal/journal-error.ts';
+export { entraPassword } from './journal/entra-password.ts';
+export type { JournalUrl } from './journal/journal-url.ts';
 export type { Json, Run, Signal } from './journal/run.ts';
 export { emptyJournal, openJournalView, type JournalView, type OpenJournalView } from './journal-view.ts';
 export { keyVault, type KeyVaultOptions } from './key-vault.ts';

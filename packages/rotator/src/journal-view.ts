@@ -3,6 +3,7 @@ import type { Clock } from './clock.ts';
 import type { Instance } from './fleet/fleet.ts';
 import { databaseError } from './journal/database-error.ts';
 import { lockExecutor } from './journal/executor-lock.ts';
+import { reaching, type JournalUrl } from './journal/journal-url.ts';
 import type { OpenRotation } from './policy/plan-facts.ts';
 import { RotatorError } from './rotator-error.ts';
 
@@ -33,7 +34,7 @@ const answerTimeoutMs = 10_000;
 
 /** Opens a journal's database for reading: nothing is made there, and nothing is tidied up. */
 export async function openJournalView(options: {
-  readonly url: string;
+  readonly url: JournalUrl;
   /** The vault's URL. */
   readonly vault: string;
   readonly leaseMs: number;
@@ -41,7 +42,7 @@ export async function openJournalView(options: {
 }): Promise<OpenJournalView> {
   const { url, vault, leaseMs, clock } = options;
   const client = new Client({
-    connectionString: url,
+    ...reaching(url),
     application_name: 'keyturn view',
     connectionTimeoutMillis: answerTimeoutMs,
     query_timeout: answerTimeoutMs,

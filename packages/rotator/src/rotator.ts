@@ -5,6 +5,7 @@ import type { RotationRecord } from './events.ts';
 import type { Fleet } from './fleet/fleet.ts';
 import { openDatabase, type Database } from './journal/database.ts';
 import { openJournal } from './journal/journal.ts';
+import type { JournalUrl } from './journal/journal-url.ts';
 import type { TakenOver } from './journal/takeover.ts';
 import { spreadMs } from './policy/spread.ts';
 import type { Requested } from './policy/which-rotation.ts';
@@ -18,7 +19,7 @@ import type { Vault } from './vault.ts';
 
 export interface RotatorOptions {
   /** PostgreSQL URL of the journal. */
-  readonly journalUrl: string;
+  readonly journalUrl: JournalUrl;
   /** Names this rotator among those that share a journal; `keyturn` if absent. */
   readonly executorId?: string;
   readonly vault: Vault;

@@ -2,6 +2,7 @@ import { Hono } from 'hono';
 import { Pool } from 'pg';
 import { systemClock } from './clock.ts';
 import type { RotationRecord } from './events.ts';
+import { reaching } from './journal/journal-url.ts';
 import type { TakenOver } from './journal/takeover.ts';
 import type { Target } from './notify/deliver.ts';
 import { noticeOf } from './notify/notice.ts';
@@ -150,7 +151,7 @@ export async function openService(options: ServiceOptions): Promise<Service> {
   async function start(): Promise<Service> {
     // Whoever handles an event keeps a connection meanwhile: these are apart, so that nobody else waits for one.
     const pool = new Pool({
-      connectionString: options.journalUrl,
+      ...reaching(options.journalUrl),
       max: atOnce + 2,
       application_name: 'keyturn events',
     });

@@ -90,7 +90,7 @@ async function openJournal(config: Configuration, vault: Vault): Promise<Opened>
 
 /** The folder of an embedded database that was never used is not made for a look. */
 async function isUnused({ journal }: Configuration): Promise<boolean> {
-  if (journal && 'secret' in journal) return false;
+  if (journal && !('data' in journal)) return false;
   const cluster = join(journal?.data ?? defaultDataFolder(), 'postgres', 'PG_VERSION');
   return access(cluster).then(
     () => false,

@@ -1,6 +1,6 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { keyVault, type Vault } from '@keyturn/rotator';
+import { entraPassword, keyVault, type JournalUrl, type Vault } from '@keyturn/rotator';
 import { startEmbeddedPostgres } from '@keyturn/rotator/embedded-postgres';
 import type { Configuration } from './schema.ts';
 
@@ -13,14 +13,15 @@ export function openVault(config: Configuration): Vault {
   return keyVault({ url: config.vault, requestTimeoutMs });
 }
 
-/** The journal's database: the one whose URL the vault holds, or an embedded one that ends with this process. */
+/** The journal's database: the one whose URL the vault holds, one that takes tokens, or an embedded one that ends with this process. */
 export async function openJournalDatabase(
   { journal }: Configuration,
   vault: Vault,
-): Promise<{ url: string; close(): Promise<void> }> {
-  if (journal && 'secret' in journal) {
-    return { url: (await vault.current(journal.secret)).value.reveal(), close: async () => undefined };
-  }
+): Promise<{ url: JournalUrl; close(): Promise<void> }> {
+  const close = async (): Promise<void> => undefined;
+  if (journal && 'secret' in journal)
+    return { url: (await vault.current(journal.secret)).value.reveal(), close };
+  if (journal && 'url' in journal) return { url: { url: journal.url, password: entraPassword() }, close };
   const server = await startEmbeddedPostgres({
     dataFolder: journal?.data ?? defaultDataFolder(),
     endsWithProcess: true, // whoever comes next starts it again; nothing stays behind, however this one ends

@@ -158,6 +158,12 @@ const target = z
   ])
   .describe('See docs/notifications.md.');
 
+/** A password in a file would be there for everybody who reads it, and no token would ever be asked for. */
+const passwordlessUrl = z
+  .url({ protocol: /^postgres(ql)?$/, error: 'must be a URL: postgres://ROLE@HOST/DATABASE' })
+  .refine((url) => !URL.canParse(url) || new URL(url).password === '', 'must hold no password')
+  .refine((url) => !URL.canParse(url) || new URL(url).username !== '', 'must name a role: postgres://ROLE@…');
+
 /** `keyturn.yaml`. */
 export const configuration = z.strictObject({
   $schema: z.string().optional(),
@@ -167,6 +173,14 @@ export const configuration = z.strictObject({
       z.strictObject({ data: name.describe('Folder of the embedded database.') }),
       z.strictObject({
         secret: secretName.describe('The secret in this vault that holds the URL of a PostgreSQL database.'),
+      }),
+      z.strictObject({
+        url: passwordlessUrl.describe(
+          'A PostgreSQL database, without a password: postgres://ROLE@HOST/DATABASE?sslmode=verify-full.',
+        ),
+        entra: z
+          .literal(true)
+          .describe('The login is an Entra token of whoever this process is: its managed identity.'),
       }),
     ])
     .optional()

@@ -1,4 +1,5 @@
 import { Client } from 'pg';
+import { reaching, type JournalUrl } from './journal-url.ts';
 
 /** What replicas tell each other: that there is something new to be read in the database. */
 const topics = ['announcement', 'event', 'order'] as const;
@@ -23,7 +24,7 @@ export const tell = (topic: Topic): string => `pg_notify('${channel}', '${topic}
  * Listens to what other replicas tell through PostgreSQL, and connects again for ever. A pooler may swallow what is
  * told, so everyone looks from time to time anyway.
  */
-export function openChanges(url: string): Changes {
+export function openChanges(url: JournalUrl): Changes {
   const looks: Record<Topic, Set<() => void>> = {
     announcement: new Set(),
     event: new Set(),
@@ -38,7 +39,7 @@ export function openChanges(url: string): Changes {
 
   async function connect(): Promise<void> {
     if (closed || client) return;
-    const ours = new Client({ connectionString: url, application_name: 'keyturn changes', keepAlive: true });
+    const ours = new Client({ ...reaching(url), application_name: 'keyturn changes', keepAlive: true });
     client = ours;
     const lost = (): void => {
       if (client === ours) client = undefined; // the next look connects again

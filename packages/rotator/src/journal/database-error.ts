@@ -11,7 +11,7 @@ export function databaseError(error: unknown): RotatorError {
   }
   if (/^(28|3D)...$/.test(code)) {
     return new RotatorError('JOURNAL', `The journal's database refuses the login (${code}).`, {
-      hint: 'Check user, password and database in the URL in journal.secret.',
+      hint: 'Check user, password and database in the URL of the journal.',
     });
   }
   if (/^(?!08|57|53)[0-9A-Z]{5}$/.test(code)) {
@@ -20,7 +20,7 @@ export function databaseError(error: unknown): RotatorError {
     });
   }
   return new RotatorError('JOURNAL', `The journal's database can't be reached (${code}).`, {
-    hint: 'Check the URL in journal.secret, or leave it out for the embedded database.',
+    hint: 'Check the URL of the journal, or leave it out for the embedded database.',
   });
 }
 

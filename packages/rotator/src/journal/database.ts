@@ -4,6 +4,7 @@ import { openAnnouncements, type Announcements } from '../fleet/announcements.ts
 import { openRegistry, type Registry } from '../fleet/registry.ts';
 import { openHistory, type History } from '../history/history.ts';
 import { openChanges, type Changes } from './changes.ts';
+import { reaching, type JournalUrl } from './journal-url.ts';
 
 /** What replicas share besides the journal itself, all in its database. */
 export interface Database {
@@ -17,13 +18,13 @@ export interface Database {
 
 /** @throws RotatorError `JOURNAL` */
 export async function openDatabase(at: {
-  readonly url: string;
+  readonly url: JournalUrl;
   readonly vault: string;
   readonly leaseMs: number;
   readonly clock: Clock;
 }): Promise<Database> {
   const { url, vault, leaseMs, clock } = at;
-  const pool = new Pool({ connectionString: url, max: 8, application_name: 'keyturn fleet' });
+  const pool = new Pool({ ...reaching(url), max: 8, application_name: 'keyturn fleet' });
   pool.on('error', () => undefined); // an idle connection that breaks is replaced at the next use
   const changes = openChanges(url);
   const close = async (): Promise<void> => {

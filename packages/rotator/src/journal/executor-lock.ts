@@ -1,6 +1,7 @@
 import { Client } from 'pg';
 import { RotatorError } from '../rotator-error.ts';
 import { databaseError } from './database-error.ts';
+import { reaching, type JournalUrl } from './journal-url.ts';
 
 /** The name of a rotator, held by this process alone. */
 export interface ExecutorLock {
@@ -23,9 +24,9 @@ export const answerTimeoutMs = 10_000;
  * of one name, so two of them would do the same thing twice at once. The database frees the name when the
  * connection breaks, be it by a failover, a pooler or an administrator, while all else here lives on.
  */
-export async function lockExecutor(url: string, executorId: string): Promise<ExecutorLock> {
+export async function lockExecutor(url: JournalUrl, executorId: string): Promise<ExecutorLock> {
   const client = new Client({
-    connectionString: url,
+    ...reaching(url),
     application_name: `keyturn ${executorId}`,
     connectionTimeoutMillis: answerTimeoutMs,
     query_timeout: answerTimeoutMs,

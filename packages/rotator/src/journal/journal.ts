@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DBOS, type WorkflowHandle } from '@dbos-inc/dbos-sdk';
+import { Pool } from 'pg';
 import type { RotationId } from '@keyturn/source';
 import type { Phase } from '../events.ts';
 import { systemClock, type Clock } from '../clock.ts';
@@ -8,9 +9,10 @@ import type { Requested } from '../policy/which-rotation.ts';
 import type { Outcome, Rotation } from '../rotation.ts';
 import { RotatorError } from '../rotator-error.ts';
 import { databaseError } from './database-error.ts';
-import { lockExecutor, type ExecutorLock } from './executor-lock.ts';
+import { answerTimeoutMs, lockExecutor, type ExecutorLock } from './executor-lock.ts';
 import { fenced } from './fence.ts';
 import { toJournalError } from './journal-error.ts';
+import { reaching, type JournalUrl } from './journal-url.ts';
 import { withRetries } from './retries.ts';
 import type { Json, Run, Signal } from './run.ts';
 import { takeOverTheDead, type TakenOver } from './takeover.ts';
@@ -36,7 +38,7 @@ export interface Journal {
 
 export interface JournalOptions {
   /** A PostgreSQL database; Keyturn keeps its tables in the schemas `dbos` and `keyturn`. */
-  readonly url: string;
+  readonly url: JournalUrl;
   /** The URL of the vault whose rotations these are: those of another one in the same journal are left alone. */
   readonly vault: string;
   /**
@@ -63,6 +65,7 @@ const longestLaunchMs = 60_000;
 export async function openJournal(options: JournalOptions): Promise<Journal> {
   const { url, vault, executorId, runbook, rotation, clock = systemClock, tookOver = ignore } = options;
   const lock = await lockExecutor(url, executorId);
+  const pool = enginePool(url);
   const running = new Set<Promise<unknown>>();
   let closing = false;
 
@@ -146,13 +149,16 @@ export async function openJournal(options: JournalOptions): Promise<Journal> {
 
   async function shutDown(): Promise<void> {
     try {
-      await within(closeTimeoutMs, DBOS.shutdown({ deregister: true }));
+      await within(
+        closeTimeoutMs,
+        DBOS.shutdown({ deregister: true }).then(() => pool?.end()),
+      );
     } finally {
       await lock.release();
     }
   }
 
-  await launch({ url, executorId, vault, lock }).catch(async (error: unknown) => {
+  await launch({ url, pool, executorId, vault, lock }).catch(async (error: unknown) => {
     await shutDown();
     throw databaseError(error);
   });
@@ -177,15 +183,31 @@ export async function openJournal(options: JournalOptions): Promise<Journal> {
   };
 }
 
+/** The engine takes a URL with a password; for a password that changes it needs connections made here. */
+function enginePool(url: JournalUrl): Pool | undefined {
+  if (typeof url === 'string') return undefined;
+  const pool = new Pool({
+    ...reaching(url),
+    max: 10,
+    application_name: 'keyturn journal',
+    connectionTimeoutMillis: answerTimeoutMs,
+    idle_in_transaction_session_timeout: 60_000,
+  });
+  pool.on('error', ignore); // an idle connection that breaks is replaced at the next use
+  return pool;
+}
+
 async function launch(at: {
-  url: string;
+  url: JournalUrl;
+  pool: Pool | undefined;
   executorId: string;
   vault: string;
   lock: ExecutorLock;
 }): Promise<void> {
   DBOS.setConfig({
     name: 'keyturn',
-    systemDatabaseUrl: at.url,
+    systemDatabaseUrl: typeof at.url === 'string' ? at.url : at.url.url,
+    ...(at.pool ? { systemDatabasePool: at.pool } : {}),
     executorID: at.executorId,
     // The engine resumes what has its own version and nothing else, so this keeps the vaults apart.
     applicationVersion: at.vault,
