@@ -80,10 +80,11 @@ atRotator(program.command('request'))
   .description('ask a running rotator to rotate a secret; `keyturn rotate` does it here instead')
   .requiredOption('--why <text>', 'recorded with your name')
   .option('--compromised', 'the credential is in the wrong hands: the overlap is as short as can be', false)
+  .option('-y, --yes', 'with --compromised: go on without asking at a terminal', false)
   .action(
     async (
       secret: string,
-      options: ApiClientOptions & { why: string; compromised: boolean; json: boolean },
+      options: ApiClientOptions & { why: string; compromised: boolean; json: boolean; yes: boolean },
     ) => {
       const { requestCommand } = await import('./commands/request.ts');
       process.exitCode = await requestCommand(secret, options, output);

@@ -1,6 +1,8 @@
 import { userInfo } from 'node:os';
+import { PassThrough } from 'node:stream';
 import type { RotationStatus } from '@keyturn/rotator';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { requestCommand } from '../src/commands/request.ts';
 import { at, convergingRotation } from '../../rotator/test/fakes/operations.ts';
 import { ran, startRotator, startSignedInRotator, type RotatorAtWork } from './rotator-at-work.ts';
 
@@ -80,6 +82,71 @@ describe('keyturn request', () => {
     expect(first).toMatchObject({ code: 0, out: `billing-db@2a: running, requested by ${me}: leaked\n` });
     const second = await ran([...args, '--why', 'again', '--json']);
     expect(JSON.parse(second.out)).toMatchObject({ requested: { why: 'leaked', compromised: true } });
+  });
+});
+
+describe('keyturn request --compromised', () => {
+  const breaks = ['orders-api: 1 of 3 instances are not to be seen', '3 connected instances\u001B[2J'];
+  const notChecked = ['sessions of the old credential: no answer'];
+  const args = () => ['request', 'billing-db', '--compromised', '--why', 'leaked', '--url', rotator.url];
+
+  it('says before what it is going to break, and goes on where nobody can be asked', async () => {
+    rotator.operations.foreseen.set('billing-db', { secret: 'billing-db', breaks, notChecked });
+    const { code, out, err } = await ran(args());
+    expect(err).toBe(
+      [
+        'billing-db: ending its credential at once breaks',
+        '  orders-api: 1 of 3 instances are not to be seen',
+        '  3 connected instances?[2J',
+        '  not checked: sessions of the old credential: no answer',
+        '',
+      ].join('\n'),
+    );
+    expect({ code, out }).toEqual({ code: 0, out: `billing-db@2a: running, requested by ${me}: leaked\n` });
+  });
+
+  it('says that it joins what is open, and that nothing is known to break', async () => {
+    const foreseen = { secret: 'billing-db', breaks: [], notChecked: [], joins: 'billing-db@2a' };
+    rotator.operations.foreseen.set('billing-db', foreseen);
+    const { err } = await ran(args());
+    expect(err).toContain('billing-db@2a is open: it is joined as it is, and becomes no emergency\n');
+    expect(err).toContain('breaks nothing that is known\n');
+  });
+
+  it('goes on where that can’t be told', async () => {
+    rotator.operations.foresee = () => Promise.reject(new Error('Pa55'));
+    const { code, err } = await ran(args());
+    expect(code).toBe(0);
+    expect(err).toContain('breaks is not known: The rotator met an unexpected error');
+  });
+
+  it.each([
+    ['y\n', [], 0, 1],
+    ['YES\n', [], 0, 1],
+    ['\n', [], 3, 0],
+    ['no\n', [], 3, 0],
+    ['', [], 3, 0],
+    ['', ['--yes'], 0, 1],
+  ] as const)('at a terminal, after %j with %j, ends with %i', async (typed, more, code, requests) => {
+    rotator.operations.foreseen.set('billing-db', { secret: 'billing-db', breaks, notChecked });
+    const text = { out: '', err: '' };
+    const to = (where: 'out' | 'err') =>
+      Object.assign(new PassThrough({ encoding: 'utf8' }), { isTTY: true }).on(
+        'data',
+        (chunk: string) => (text[where] += chunk),
+      ) as unknown as NodeJS.WriteStream;
+    const input = Object.assign(new PassThrough(), { isTTY: true });
+    input.end(typed);
+    const ended = await requestCommand(
+      'billing-db',
+      { url: rotator.url, why: 'leaked', compromised: true, json: false, yes: more.length > 0 },
+      { out: to('out'), err: to('err') },
+      input as unknown as NodeJS.ReadStream,
+    );
+    expect(ended).toBe(code);
+    expect(rotator.operations.rotationStates).toHaveLength(requests);
+    expect(text.err).toContain('not to be seen');
+    expect(text.err.includes('Go on? [y/N]')).toBe(more.length === 0);
   });
 });
 

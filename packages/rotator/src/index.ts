@@ -1,6 +1,7 @@
 export { systemClock, type Clock } from './clock.ts';
 export type {
   By,
+  Foreseen,
   GivenOrder,
   Operations,
   Order,

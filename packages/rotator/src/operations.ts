@@ -58,6 +58,17 @@ export interface SecretStatus {
   readonly failure?: { readonly message: string; readonly hint?: string; readonly nextAttemptAt?: string };
 }
 
+/** What is going to break if the credential of a secret is ended at once. */
+export interface Foreseen {
+  readonly secret: string;
+  /** One line each, by name; none if nothing is known to. */
+  readonly breaks: readonly string[];
+  /** What could not be looked at, and why. */
+  readonly notChecked: readonly string[];
+  /** The rotation that is open, which a request joins as it was asked for: it does not become an emergency. */
+  readonly joins?: RotationId;
+}
+
 /**
  * What people and programs do with a running rotator: the port behind its API. Each throws a `RotatorError`:
  * `UNKNOWN_SECRET`, `UNKNOWN_ROTATION`, `NOT_OPEN` (the rotation has ended, or the order doesn't fit its state),
@@ -66,6 +77,8 @@ export interface SecretStatus {
 export interface Operations {
   secrets(): Promise<readonly SecretStatus[]>;
   secret(name: string): Promise<SecretStatus>;
+  /** What a rotation would break whose credential is in the wrong hands; nothing is changed. */
+  foresee(name: string): Promise<Foreseen>;
   /** Newest first. */
   rotations(of: { readonly secret?: string; readonly limit: number }): Promise<readonly RotationStatus[]>;
   rotation(id: RotationId): Promise<RotationStatus>;

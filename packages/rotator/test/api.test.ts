@@ -64,6 +64,18 @@ describe('what stands', () => {
     expect(await (await get(`/v1/rotations/${id}`)).json()).toEqual(convergingRotation());
   });
 
+  it('is told what an emergency is going to break', async () => {
+    const foreseen = {
+      secret: 'orders-db',
+      breaks: ['orders-api: 1 of 3 instances are not to be seen'],
+      notChecked: ['sessions of the old credential: no answer'],
+      joins: id,
+    };
+    operations.foreseen.set('orders-db', foreseen);
+    expect(await (await get('/v1/secrets/orders-db/emergency')).json()).toEqual(foreseen);
+    expect((await get('/v1/secrets/nobody/emergency')).status).toBe(404);
+  });
+
   it('is told of one secret’s rotations, as many as are asked for', async () => {
     operations.rotationStates.push(convergingRotation({ id: 'billing-db@2a', secret: 'billing-db' }));
     operations.rotationStates.push(convergingRotation({ id: 'orders-db@00' }));

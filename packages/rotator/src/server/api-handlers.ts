@@ -23,6 +23,7 @@ export function apiHandlers(at: {
   return {
     listSecrets: async () => json({ secrets: await operations.secrets() }),
     getSecret: async ({ parameters: { name } }) => json(await operations.secret(name)),
+    foresee: async ({ parameters: { name } }) => json(await operations.foresee(name)),
     listRotations: async ({ query: { secret, limit } }) =>
       json({ rotations: await operations.rotations({ limit, ...(secret === undefined ? {} : { secret }) }) }),
     getRotation: async ({ parameters: { id } }) => json(await operations.rotation(id)),

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { orders, type RotationStatus, type SecretStatus } from '../operations.ts';
+import { orders, type Foreseen, type RotationStatus, type SecretStatus } from '../operations.ts';
 
 export type { ProblemCode } from './problem-codes.ts';
 
@@ -103,6 +103,18 @@ export const secretStatus = z
       .exactOptional(),
   })
   .register(components, { id: 'Secret' }) satisfies z.ZodType<SecretStatus>;
+
+export const foreseen = z
+  .looseObject({
+    secret: z.string(),
+    breaks: z.array(z.string()),
+    notChecked: z.array(z.string()).describe('What could not be looked at, and why.'),
+    joins: z
+      .string()
+      .exactOptional()
+      .describe('The rotation that is open: a request joins it and does not make it an emergency.'),
+  })
+  .register(components, { id: 'Foreseen' }) satisfies z.ZodType<Foreseen>;
 
 /** An event: what belongs to its kind stands beside these. */
 export const rotationRecord = z

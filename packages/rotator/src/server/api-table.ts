@@ -5,6 +5,7 @@ import {
   approvalRequest,
   components,
   eventList,
+  foreseen,
   liveness,
   orderRequest,
   readiness,
@@ -64,6 +65,15 @@ export const routeTable = {
     summary: 'One secret as it stands',
     parameters: secret,
     answer: { status: 200, schema: secretStatus },
+    problems: ['UNKNOWN_SECRET'],
+  },
+  foresee: {
+    method: 'get',
+    path: '/v1/secrets/{name}/emergency',
+    role: 'viewer',
+    summary: 'What is going to break if its credential is ended at once; nothing is done',
+    parameters: secret,
+    answer: { status: 200, schema: foreseen },
     problems: ['UNKNOWN_SECRET'],
   },
   listRotations: {

@@ -12,6 +12,7 @@ import { whichRotation, type Requested } from '../policy/which-rotation.ts';
 import type { Outcome } from '../rotation.ts';
 import { RotatorError } from '../rotator-error.ts';
 import type { Vault } from '../vault.ts';
+import { foresee } from './foresee.ts';
 
 /** One secret that can be rotated, and where it is issued. */
 export interface ConfiguredSecret {
@@ -44,7 +45,7 @@ export function openOperator(at: {
   /** Throws `UNKNOWN_SECRET`. */
   readonly configured: (secret: string) => ConfiguredSecret;
   readonly journal: Journal;
-  readonly database: Pick<Database, 'pool' | 'history'>;
+  readonly database: Pick<Database, 'pool' | 'history' | 'registry'>;
   readonly clock: Clock;
   readonly record: (record: RotationRecord) => void;
   readonly outlook: (secret: string) => Outlook;
@@ -119,6 +120,13 @@ export function openOperator(at: {
       configured(name);
       return status(name, await history.rotations({ secret: name, limit: 2 }));
     },
+    foresee: async (name) =>
+      foresee({
+        configured: configured(name),
+        vault,
+        unfinished: (secret) => journal.unfinished(secret),
+        instances: (secret) => database.registry.instances(secret),
+      }),
     rotations: (of) => history.rotations(of),
     rotation,
     async story(id) {

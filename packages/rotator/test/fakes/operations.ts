@@ -1,10 +1,18 @@
 import type { RotationRecord } from '../../src/events.ts';
-import type { By, GivenOrder, Operations, RotationStatus, SecretStatus } from '../../src/operations.ts';
+import type {
+  By,
+  Foreseen,
+  GivenOrder,
+  Operations,
+  RotationStatus,
+  SecretStatus,
+} from '../../src/operations.ts';
 import { RotatorError } from '../../src/rotator-error.ts';
 
 /** A rotator's operations in memory; what it holds is set by the test. */
 export interface MemoryOperations extends Operations {
   readonly secretStates: Map<string, SecretStatus>;
+  readonly foreseen: Map<string, Foreseen>;
   /** Newest first. */
   readonly rotationStates: RotationStatus[];
   readonly stories: Map<string, readonly RotationRecord[]>;
@@ -39,6 +47,7 @@ export function openMemoryOperations(): MemoryOperations {
     ['orders-db', { secret: 'orders-db', source: 'postgres', version: '1f3c00' }],
     ['billing-db', { secret: 'billing-db', source: 'postgres', version: '2a' }],
   ]);
+  const foreseen = new Map<string, Foreseen>();
   const rotationStates: RotationStatus[] = [];
   const stories = new Map<string, readonly RotationRecord[]>();
   const watchers = new Set<(record: RotationRecord) => void>();
@@ -71,6 +80,7 @@ export function openMemoryOperations(): MemoryOperations {
 
   return {
     secretStates,
+    foreseen,
     rotationStates,
     stories,
     problems,
@@ -80,6 +90,7 @@ export function openMemoryOperations(): MemoryOperations {
     },
     secrets: async () => [...secretStates.values()],
     secret: async (name) => known(name),
+    foresee: async (name) => foreseen.get(known(name).secret) ?? { secret: name, breaks: [], notChecked: [] },
     async rotations({ secret, limit }) {
       if (secret !== undefined) known(secret);
       return rotationStates.filter((one) => secret === undefined || one.secret === secret).slice(0, limit);
