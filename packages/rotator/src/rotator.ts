@@ -34,6 +34,8 @@ export interface RotatorOptions {
   };
   readonly report?: (record: RotationRecord) => void;
   readonly tookOver?: (taken: TakenOver) => void;
+  /** Hears how many rotators live on this vault and journal, this one included: at first, and when that changes. */
+  readonly counted?: (live: number) => void;
   readonly clock?: Clock;
   /** Is every new version of a secret announced, whoever publishes it? Then instances poll less. Default: no. */
   readonly watches?: (secret: string) => boolean;
@@ -65,7 +67,15 @@ export interface Rotator {
  * const outcome = await rotator.operator.rotate({ secret: 'orders-db' });
  */
 export async function openRotator(options: RotatorOptions): Promise<Rotator> {
-  const { journalUrl, executorId = 'keyturn', vault, fleet, clock = systemClock, tookOver } = options;
+  const {
+    journalUrl,
+    executorId = 'keyturn',
+    vault,
+    fleet,
+    clock = systemClock,
+    tookOver,
+    counted,
+  } = options;
   const {
     report = () => undefined,
     watches = () => false,
@@ -126,6 +136,7 @@ export async function openRotator(options: RotatorOptions): Promise<Rotator> {
       runbook: rotate,
       rotation: about,
       ...(tookOver ? { tookOver } : {}),
+      ...(counted ? { counted } : {}),
     });
     undo.push(() => journal.close());
     const names = [...secrets.keys()];

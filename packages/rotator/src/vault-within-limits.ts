@@ -8,7 +8,7 @@ const burstShare = 0.3;
 
 /**
  * The vault, asked no more often than Key Vault bears: in no ten seconds are there more than nine tenths of what it
- * allows, divided by how many rotators share the vault. Who has to wait, waits in the order of asking.
+ * allows, divided by how many rotators share the vault at that moment. Who has to wait, waits in the order of asking.
  */
 export function withinLimits(
   vault: Vault,
@@ -53,12 +53,17 @@ function gate(at: {
 }): (requests: number) => Promise<void> {
   const { limit, clock, replicas } = at;
   let next = -Infinity; // when the one after the last goes, if nobody pauses
-  return async (requests) => {
+  let last: Promise<void> = Promise.resolve();
+
+  async function pass(requests: number): Promise<void> {
     const share = limit / Math.max(1, replicas());
     const eachMs = vaultLimits.withinMs / (share * steadyShare);
     const aheadMs = eachMs * share * burstShare;
     next = Math.max(next, clock.now() - aheadMs) + requests * eachMs;
     const waitMs = next - clock.now();
     if (waitMs > 0) await clock.sleep(waitMs);
-  };
+  }
+
+  // One after the other: how long each waits is decided when it is its turn, by how many share the vault then.
+  return (requests) => (last = last.then(() => pass(requests)));
 }

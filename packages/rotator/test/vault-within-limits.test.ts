@@ -5,7 +5,8 @@ import type { Vault } from '../src/vault.ts';
 import { withinLimits } from '../src/vault-within-limits.ts';
 
 /** A vault that notes when it was asked, and a clock that lets sleepers go in the order of their times. */
-function openWorld(replicas = 1) {
+function openWorld(atFirst = 1) {
+  let replicas = atFirst;
   let now = 1_000_000;
   let sleepers: { readonly until: number; wake(): void }[] = [];
   const asked: { readonly what: string; readonly at: number }[] = [];
@@ -25,6 +26,8 @@ function openWorld(replicas = 1) {
   };
   return {
     asked,
+    now: () => now,
+    setReplicas: (live: number) => void (replicas = live),
     vault: withinLimits(vault, { clock, replicas: () => replicas }),
     /** Lets time pass, so long or until nobody waits. */
     async pass(ms = Infinity) {
@@ -97,6 +100,32 @@ describe('a vault within its limits', () => {
     await world.pass();
     await Promise.all(all);
     expect(mostIn(world.asked, 'create')).toBeLessThan(100);
+  });
+
+  it('gives up what it has too much of as soon as others come, even to those who wait already', async () => {
+    const world = openWorld();
+    const all = Array.from({ length: 1_000 }, () => publish(world));
+    await world.pass(5_000);
+    world.setReplicas(3);
+    const from = world.now();
+    await world.pass();
+    await Promise.all(all);
+    expect(mostIn(world.asked, 'create')).toBeLessThan(300);
+    const after = world.asked.filter(({ at }) => at > from + 100);
+    expect(mostIn(after, 'create')).toBeLessThan(100);
+  });
+
+  it('takes the whole again when the others are gone', async () => {
+    const world = openWorld(3);
+    const all = Array.from({ length: 600 }, () => publish(world));
+    await world.pass(5_000);
+    world.setReplicas(1);
+    const from = world.now();
+    await world.pass();
+    await Promise.all(all);
+    const after = world.asked.filter(({ at }) => at > from);
+    expect(mostIn(after, 'create')).toBeGreaterThan(150);
+    expect(mostIn(after, 'create')).toBeLessThan(300);
   });
 
   it('reads less than 4,000 times in ten seconds, an update counting for two', async () => {

@@ -68,7 +68,9 @@ async function serve(
   },
 ): Promise<void> {
   const { log, started, interrupted } = at;
-  const vault = withinLimits(openVault(config), { clock: systemClock }); // also when sources read their own logins
+  let replicas = 1;
+  // Sources that read their own logins are within the limits, too.
+  const vault = withinLimits(openVault(config), { clock: systemClock, replicas: () => replicas });
   const journal = await openJournalDatabase(config, vault);
   const replica = executorId(config);
   const tracing = await openTracing(process.env); // before anything asks for a tracer
@@ -83,6 +85,7 @@ async function serve(
       ...(config.events ? { events: await webhookAuth(config.events, vault) } : {}),
       notify: targets(config, vault),
       watchEveryMs: config.watch,
+      counted: (live) => (replicas = live),
       report: log.record,
       tell: log.tell,
     });

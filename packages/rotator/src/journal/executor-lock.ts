@@ -13,6 +13,8 @@ export interface ExecutorLock {
   isFree(executorId: string): Promise<boolean>;
   /** Runs an action while no other process may hold this name; undefined if one does. */
   whileFree<T>(executorId: string, action: () => Promise<T>): Promise<T | undefined>;
+  /** Counts this process among those of a group while its lock lives. What it returns asks how many they are. */
+  join(group: string): Promise<() => Promise<number>>;
   release(): Promise<void>;
 }
 
@@ -48,13 +50,14 @@ export async function lockExecutor(url: JournalUrl, executorId: string): Promise
 
   let last: Promise<unknown> = Promise.resolve();
   /** One question at a time: that is all a connection is for. */
-  async function is(question: string, name: string): Promise<boolean> {
+  async function ask(question: string, about: string): Promise<unknown> {
     const answer = last
       .catch(() => undefined)
-      .then(() => client.query<{ answer: boolean }>(`select ${question} as answer`, [nameOf(name)]));
+      .then(() => client.query<{ answer: unknown }>(`select ${question} as answer`, [about]));
     last = answer;
-    return (await answer).rows[0]?.answer === true;
+    return (await answer).rows[0]?.answer;
   }
+  const is = async (question: string, name: string) => (await ask(question, nameOf(name))) === true;
   // One session may take its own lock again, so this also says whether it still has it.
   const take = (name: string) => is(`pg_try_advisory_lock(${lockKey})`, name);
 
@@ -65,7 +68,7 @@ export async function lockExecutor(url: JournalUrl, executorId: string): Promise
     await release();
     throw databaseError(error);
   }
-  const ask = async () => {
+  const askForIt = async () => {
     try {
       if (await take(executorId)) return true;
       lose(busy(executorId));
@@ -78,8 +81,12 @@ export async function lockExecutor(url: JournalUrl, executorId: string): Promise
   return {
     lost: lost.promise,
     release,
-    isHeld: () => (asking ??= ask().finally(() => (asking = undefined))),
+    isHeld: () => (asking ??= askForIt().finally(() => (asking = undefined))),
     isFree: (name) => is(`not exists (${holders})`, name),
+    async join(group) {
+      await ask(`pg_advisory_lock_shared(${lockKey})`, group);
+      return async () => Number(await ask(`(select count(*) from (${holders}) as holder)`, group));
+    },
     async whileFree(name, action) {
       if (!(await take(name))) return undefined;
       try {

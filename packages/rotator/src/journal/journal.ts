@@ -13,6 +13,7 @@ import { answerTimeoutMs, lockExecutor, type ExecutorLock } from './executor-loc
 import { fenced } from './fence.ts';
 import { toJournalError } from './journal-error.ts';
 import { reaching, type JournalUrl } from './journal-url.ts';
+import { countReplicas } from './replicas.ts';
 import { withRetries } from './retries.ts';
 import type { Json, Run, Signal } from './run.ts';
 import { takeOverTheDead, type TakenOver } from './takeover.ts';
@@ -51,6 +52,8 @@ export interface JournalOptions {
   readonly rotation: (request: Requested) => Rotation;
   /** Hears of each rotation of a rotator that died as it is gone on with. */
   readonly tookOver?: (taken: TakenOver) => void;
+  /** Hears how many rotators live on this vault, this one included: at first, and when that changes. */
+  readonly counted?: (live: number) => void;
   /** For tests; default the machine's clock. */
   readonly clock?: Clock;
 }
@@ -63,7 +66,16 @@ const launchPollMs = 100;
 const longestLaunchMs = 60_000;
 
 export async function openJournal(options: JournalOptions): Promise<Journal> {
-  const { url, vault, executorId, runbook, rotation, clock = systemClock, tookOver = ignore } = options;
+  const {
+    url,
+    vault,
+    executorId,
+    runbook,
+    rotation,
+    clock = systemClock,
+    tookOver = ignore,
+    counted = ignore,
+  } = options;
   const lock = await lockExecutor(url, executorId);
   const pool = enginePool(url);
   const running = new Set<Promise<unknown>>();
@@ -158,10 +170,13 @@ export async function openJournal(options: JournalOptions): Promise<Journal> {
     }
   }
 
-  await launch({ url, pool, executorId, vault, lock }).catch(async (error: unknown) => {
+  async function undone(error: unknown): Promise<never> {
     await shutDown();
     throw databaseError(error);
-  });
+  }
+
+  const stopCounting = await countReplicas({ vault, lock, clock, counted }).catch(undone);
+  await launch({ url, pool, executorId, vault, lock }).catch(undone);
   const stopTakingOver = takeOverTheDead({ vault, executorId, lock, clock, tookOver });
   // The engine waits for its database for ever; whoever waits for the engine is told when the lock is gone.
   const orLost = <T>(waiting: Promise<T>) => Promise.race([waiting, lock.lost]);
@@ -174,6 +189,7 @@ export async function openJournal(options: JournalOptions): Promise<Journal> {
       orLost(latestAttempt(id).then((attemptOf) => DBOS.send(attemptOf, order, 'operator'))),
     async close() {
       closing = true;
+      stopCounting();
       stopTakingOver();
       // Without the lock a step stops before its next change, and never ends.
       const stopped = Promise.race([Promise.allSettled(running), lock.lost.catch(ignore)]);
