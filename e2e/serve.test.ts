@@ -1,11 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { readFile, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:http';
+import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import type { RotationStatus } from '@keyturn/rotator';
 import { freePort } from '@keyturn/rotator/free-port';
+import { Client } from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { runCli, startCli, writeConfiguration, type Running } from './cli.ts';
 import { startClient, type LiveClient } from './kill/clients.ts';
@@ -36,10 +37,18 @@ afterEach(async () => {
 /** So many rotators on one journal, each at an address of its own. */
 async function serve(
   count: number,
-  { instances = 2, more = '', ofSecret = 'validity: 90d', environment = {} } = {},
+  {
+    instances = 2,
+    more = '',
+    ofSecret = 'validity: 90d',
+    journal = '{ secret: keyturn-journal }',
+    environment = {},
+  } = {},
 ): Promise<void> {
   const first = await writeConfiguration(world, { instances }, (text) =>
-    `watch: 1s\n${more}${text}`.replace('clockSkew:', `${ofSecret}\n    clockSkew:`),
+    `watch: 1s\n${more}${text}`
+      .replace('clockSkew:', `${ofSecret}\n    clockSkew:`)
+      .replace('{ secret: keyturn-journal }', journal),
   );
   const text = await readFile(first, 'utf8');
   for (let number = 0; number < count; number += 1) {
@@ -73,6 +82,28 @@ async function startReceiver(take: (body: string) => void): Promise<{ url: strin
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
   return { url: `http://127.0.0.1:${port}`, close: () => void server.close() };
+}
+
+/** The managed identity's endpoint, but for what it is given to hand out itself. */
+async function startIdentity(
+  tokens: Readonly<Record<string, string>>,
+): Promise<{ url: string; close(): void }> {
+  const { IDENTITY_ENDPOINT: endpoint = '' } = world.emulator.environment;
+  const answer = async (request: IncomingMessage): Promise<string> => {
+    const asked = new URL(request.url ?? '', endpoint);
+    const token = tokens[asked.searchParams.get('resource') ?? ''];
+    const expires_on = String(Math.floor(Date.now() / 1_000) + 3_600);
+    if (token !== undefined) return JSON.stringify({ access_token: token, expires_on, token_type: 'Bearer' });
+    const headers = { 'x-identity-header': String(request.headers['x-identity-header']) };
+    return (await fetch(new URL(asked.search, endpoint), { headers })).text();
+  };
+  const server = createServer((request, response) => {
+    response.setHeader('content-type', 'application/json');
+    void answer(request).then((body) => response.end(body));
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  return { url: `http://127.0.0.1:${port}/msi/token`, close: () => void server.close() };
 }
 
 async function api<Answer>(replica: number, path: string, body?: object): Promise<Answer> {
@@ -193,6 +224,43 @@ describe('keyturn serve, two of them on one journal', { timeout }, () => {
     expect(ended.outcome?.notChecked[0]).toMatch(/^convergence: local:.* went on without it/);
     expect(await logIn(old.value)).toBe('28P01');
     expect(clients.flatMap((client) => client.takeFailures())).toEqual([]);
+  });
+
+  it('works on a journal that takes an Entra token instead of a password', async () => {
+    const token = `a.token.${randomBytes(24).toString('base64url')}`;
+    world.values.add(token);
+    const administrator = new Client({ connectionString: world.journalUrl });
+    await administrator.connect();
+    await administrator.query(`create role "keyturn-identity" login password '${token}'`);
+    await administrator.query('create database entra owner "keyturn-identity"');
+    await administrator.end();
+    const identity = await startIdentity({ 'https://ossrdbms-aad.database.windows.net': token });
+    await serve(1, {
+      journal: `{ url: "postgres://keyturn-identity@127.0.0.1:${new URL(world.journalUrl).port}/entra", entra: true }`,
+      environment: { IDENTITY_ENDPOINT: identity.url },
+    });
+    await startClients(0, 0);
+    const asked = await api<RotationStatus>(0, '/v1/rotations', { secret: secretName, why: 'it is time' });
+    expect(await whenEnded(0, asked.id)).toMatchObject({ state: 'closed' });
+    expect(clients.flatMap((client) => client.takeFailures())).toEqual([]);
+    identity.close();
+  });
+
+  it('says before an emergency whom it hits', async () => {
+    await serve(1, { instances: 3, ofSecret: 'emergency: 1s' });
+    await startClients(0, 0);
+    const old = await current();
+    const { url } = replicas[0] ?? { url: '' };
+    const args = ['request', secretName, '--compromised', '--why', 'it leaked', '--url', url];
+    const { code, out, err } = await runCli(world, args);
+    expect(code).toBe(0);
+    expect(err).toContain(`${secretName}: ending its credential at once breaks\n`);
+    expect(err).toContain('  orders-api: 1 of 3 instances are not to be seen\n');
+    expect(err).toMatch(/ {2}2 connected instances/);
+    const id = `${secretName}@${old.version}`;
+    expect(out).toContain(id);
+    expect(await whenEnded(0, id)).toMatchObject({ state: 'closed', requested: { compromised: true } });
+    expect(await logIn(old.value)).toBe('28P01');
   });
 
   it('rotates by itself when it is time', async () => {
