@@ -1,18 +1,16 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { DBOS, type WorkflowHandle } from '@dbos-inc/dbos-sdk';
-import { Pool } from 'pg';
 import type { RotationId } from '@keyturn/source';
 import type { Phase } from '../events.ts';
 import { systemClock, type Clock } from '../clock.ts';
 import type { GivenOrder } from '../order.ts';
 import type { Requested } from '../policy/which-rotation.ts';
 import type { Outcome, Rotation } from '../rotation.ts';
-import { RotatorError } from '../rotator-error.ts';
 import { databaseError } from './database-error.ts';
-import { answerTimeoutMs, lockExecutor, type ExecutorLock } from './executor-lock.ts';
+import { lockExecutor } from './executor-lock.ts';
 import { fenced } from './fence.ts';
 import { toJournalError } from './journal-error.ts';
-import { reaching, type JournalUrl } from './journal-url.ts';
+import type { JournalUrl } from './journal-url.ts';
+import { enginePool, launch } from './launch.ts';
 import { countReplicas } from './replicas.ts';
 import { withRetries } from './retries.ts';
 import type { Json, Run, Signal } from './run.ts';
@@ -62,8 +60,6 @@ export interface JournalOptions {
 const maxRecoveryAttempts = 1_000_000;
 const workflowName = 'rotation';
 const closeTimeoutMs = 20_000;
-const launchPollMs = 100;
-const longestLaunchMs = 60_000;
 
 export async function openJournal(options: JournalOptions): Promise<Journal> {
   const {
@@ -197,54 +193,6 @@ export async function openJournal(options: JournalOptions): Promise<Journal> {
       await shutDown();
     },
   };
-}
-
-/** The engine takes a URL with a password; for a password that changes it needs connections made here. */
-function enginePool(url: JournalUrl): Pool | undefined {
-  if (typeof url === 'string') return undefined;
-  const pool = new Pool({
-    ...reaching(url),
-    max: 10,
-    application_name: 'keyturn journal',
-    connectionTimeoutMillis: answerTimeoutMs,
-    idle_in_transaction_session_timeout: 60_000,
-  });
-  pool.on('error', ignore); // an idle connection that breaks is replaced at the next use
-  return pool;
-}
-
-async function launch(at: {
-  url: JournalUrl;
-  pool: Pool | undefined;
-  executorId: string;
-  vault: string;
-  lock: ExecutorLock;
-}): Promise<void> {
-  DBOS.setConfig({
-    name: 'keyturn',
-    systemDatabaseUrl: typeof at.url === 'string' ? at.url : at.url.url,
-    ...(at.pool ? { systemDatabasePool: at.pool } : {}),
-    executorID: at.executorId,
-    // The engine resumes what has its own version and nothing else, so this keeps the vaults apart.
-    applicationVersion: at.vault,
-    enablePatching: true,
-    logger: { info: ignore, debug: ignore, warn: ignore, error: ignore },
-  });
-  // The engine makes its tables as it is launched, and fails if another one does so at the same moment.
-  for (let waitedMs = 0; ; waitedMs += launchPollMs) {
-    const launched = await at.lock.whileFree('is launched', () => DBOS.launch().then(() => true));
-    if (launched) return;
-    if (waitedMs > longestLaunchMs) throw launchedByAnother();
-    await sleep(launchPollMs);
-  }
-}
-
-function launchedByAnother(): RotatorError {
-  return new RotatorError(
-    'BUSY',
-    `Another rotator has been starting on this journal for ${longestLaunchMs / 1_000} s.`,
-    { hint: 'See what it waits for, or end it.' },
-  );
 }
 
 /** Never settles: a step that is abandoned here leaves no trace, so the next process runs it again. */
