@@ -88,6 +88,7 @@ async function ask(
 const allowed: Readonly<Record<string, readonly Role[] | 'everybody'>> = {
   'get /v1/secrets': ['viewer', 'operator', 'approver'],
   'get /v1/secrets/{name}': ['viewer', 'operator', 'approver'],
+  'get /v1/secrets/{name}/emergency': ['operator'],
   'get /v1/rotations': ['viewer', 'operator', 'approver'],
   'get /v1/rotations/{id}': ['viewer', 'operator', 'approver'],
   'get /v1/rotations/{id}/story': ['viewer', 'operator', 'approver'],

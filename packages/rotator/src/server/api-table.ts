@@ -70,7 +70,7 @@ export const routeTable = {
   foresee: {
     method: 'get',
     path: '/v1/secrets/{name}/emergency',
-    role: 'viewer',
+    role: 'operator', // it is their question, and each one asks the vault and the source
     summary: 'What is going to break if its credential is ended at once; nothing is done',
     parameters: secret,
     answer: { status: 200, schema: foreseen },
