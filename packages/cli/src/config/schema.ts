@@ -47,9 +47,29 @@ const postgresSource = z
   })
   .describe('A PostgreSQL database with two login roles in one owner role.');
 
+const redisSource = z
+  .strictObject({
+    kind: z.literal('redis'),
+    host: name,
+    port: z.int().min(1).max(65_535).default(6379),
+    tls: z.boolean().default(false).describe('True if the applications connect with TLS.'),
+    database: z.int().min(0).optional().describe('The number of the database that the value names.'),
+    user: name.describe('The ACL user that the applications log in as; it holds both passwords meanwhile.'),
+    admin: z
+      .strictObject({ secret: secretName })
+      .describe(
+        'The secret in this vault that holds the URL with which Keyturn logs in to issue credentials.',
+      ),
+    format: z
+      .enum(['url', 'json', 'password'])
+      .default('url')
+      .describe('How the value of the secret is written.'),
+  })
+  .describe('A Redis server with one ACL user that takes two passwords.');
+
 const secret = z
   .strictObject({
-    source: z.discriminatedUnion('kind', [postgresSource]),
+    source: z.discriminatedUnion('kind', [postgresSource, redisSource]),
     consumers: z.record(name, consumer).refine((all) => Object.keys(all).length > 0, {
       message: 'must name at least one application that uses the secret',
     }),

@@ -1,6 +1,7 @@
 import type { SecretPolicy, Vault } from '@keyturn/rotator';
 import type { Source } from '@keyturn/source';
 import { postgres } from '@keyturn/sources/postgres';
+import { redis } from '@keyturn/sources/redis';
 import { toConsumer, type Configuration, type SecretConfiguration } from './schema.ts';
 
 /** The policy and the source of every secret in the configuration. */
@@ -33,14 +34,28 @@ function toPolicy(secret: string, one: SecretConfiguration): SecretPolicy {
 }
 
 function toSource(source: SecretConfiguration['source'], vault: Vault): Source {
-  const { roles, owner, host, port, database, parameters, format, probe, admin } = source;
-  return postgres({
-    roles,
-    owner,
-    template: { host, port, database, parameters },
-    format,
-    ...(probe === undefined ? {} : { probe }),
-    // Read for each login, so that Keyturn's own credential may be rotated like any other.
-    admin: async () => ({ connectionString: (await vault.current(admin.secret)).value.reveal() }),
-  });
+  // Read for each login, so that Keyturn's own credential may be rotated like any other.
+  const url = async () => (await vault.current(source.admin.secret)).value.reveal();
+  switch (source.kind) {
+    case 'postgres': {
+      const { roles, owner, host, port, database, parameters, format, probe } = source;
+      return postgres({
+        roles,
+        owner,
+        template: { host, port, database, parameters },
+        format,
+        ...(probe === undefined ? {} : { probe }),
+        admin: async () => ({ connectionString: await url() }),
+      });
+    }
+    case 'redis': {
+      const { user, host, port, tls, database, format } = source;
+      return redis({
+        user,
+        template: { host, port, tls, ...(database === undefined ? {} : { database }) },
+        format,
+        admin: async () => ({ url: await url() }),
+      });
+    }
+  }
 }

@@ -3,13 +3,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis, type RedisOptions } from 'ioredis';
 import { isRefusal } from '../refusal.ts';
 import type { Secrets } from '../secrets.ts';
+import { connectionName as nameWith } from './redis-connection-name.ts';
 import { redisLogin, type RedisLogin } from './redis-login.ts';
 import { openSignedInClients, type SignIn } from './signed-in-clients.ts';
 
 export interface SecretRedisOptions extends Omit<RedisOptions, 'password' | 'lazyConnect' | 'replyMapping'> {
   /**
-   * Names each connection `orders-api@1f3c8a00`, this text and the first eight characters of the version, so that the
-   * server's `CLIENT LIST` shows who uses which version. Default: connections keep the name that they have.
+   * Names each connection `orders-api@3f9a02c41d7e`, this text and a fingerprint of the password, so that the server's
+   * `CLIENT LIST` shows who uses which password. Keyturn goes by it where one user has two. Default: connections keep
+   * the name that they have.
    */
   readonly nameConnections?: string;
 }
@@ -47,8 +49,8 @@ export async function openRedis<Name extends string>(
 ): Promise<SecretRedis> {
   const listeners = new Set<(error: Error) => void>();
 
-  const nameOf = (version: string): string | undefined =>
-    nameConnections === undefined ? undefined : `${nameConnections}@${version.slice(0, 8)}`;
+  const nameOf = ({ password }: RedisLogin): string | undefined =>
+    nameConnections === undefined ? undefined : nameWith(nameConnections, password);
 
   /** What each client logs in with when it connects. */
   const nextOf = new WeakMap<Redis, SignIn<RedisLogin>>();
@@ -67,7 +69,7 @@ export async function openRedis<Name extends string>(
 
   const connect = (): Promise<Redis> =>
     clients.add(async (signIn) => {
-      const connectionName = nameOf(signIn.version);
+      const connectionName = nameOf(signIn.login);
       const named = connectionName === undefined ? {} : { connectionName };
       const client = new Redis({ ...options, ...optionsOf(signIn.login), ...named, lazyConnect: true });
       nextOf.set(client, signIn);
@@ -142,7 +144,7 @@ async function keepSigningIn(
   client: Redis,
   newest: () => SignIn<RedisLogin>,
   at: {
-    readonly nameOf: (version: string) => string | undefined;
+    readonly nameOf: (login: RedisLogin) => string | undefined;
     readonly nextOf: WeakMap<Redis, SignIn<RedisLogin>>;
     readonly met: (signIn: SignIn<RedisLogin>, error: unknown) => void;
   },
@@ -150,7 +152,7 @@ async function keepSigningIn(
   let refused: SignIn<RedisLogin> | undefined;
   for (;;) {
     const to = newest();
-    const connectionName = at.nameOf(to.version);
+    const connectionName = at.nameOf(to.login);
     // For when it connects again.
     at.nextOf.set(client, to);
     Object.assign(

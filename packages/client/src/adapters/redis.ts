@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { createClient, type RedisClientOptions } from 'redis';
 import { isRefusal } from '../refusal.ts';
 import type { Secrets } from '../secrets.ts';
+import { connectionName } from './redis-connection-name.ts';
 import { redisLogin, type RedisLogin } from './redis-login.ts';
 import { openSignedInClients, type SignIn } from './signed-in-clients.ts';
 
@@ -24,8 +25,8 @@ export interface SecretRedisOptions extends Omit<
   /** The user that a value without one is for. */
   readonly username?: string;
   /**
-   * Names each connection `orders-api@1f3c8a00`, this text and the first eight characters of the version, so that the
-   * server's `CLIENT LIST` shows who uses which version.
+   * Names each connection `orders-api@3f9a02c41d7e`, this text and a fingerprint of the password, so that the server's
+   * `CLIENT LIST` shows who uses which password. Keyturn goes by it where one user has two.
    */
   readonly nameConnections?: string;
 }
@@ -90,9 +91,9 @@ export async function openRedis<Name extends string>(
   });
 
   const nameItself = async (client: Client): Promise<void> => {
-    const version = usedBy.get(client)?.version;
-    if (nameConnections === undefined || version === undefined) return;
-    await client.sendCommand(['CLIENT', 'SETNAME', `${nameConnections}@${version.slice(0, 8)}`]);
+    const login = usedBy.get(client)?.login;
+    if (nameConnections === undefined || login === undefined) return;
+    await client.sendCommand(['CLIENT', 'SETNAME', connectionName(nameConnections, login.password)]);
   };
 
   const authenticate = (client: Client, login: RedisLogin): Promise<unknown> => {
