@@ -25,7 +25,7 @@ export interface Running {
 
 /** Starts `keyturn` as a person would, with the environment that leads to the local vault. */
 export function startCli(
-  world: World,
+  world: Pick<World, 'emulator' | 'written'>,
   args: readonly string[],
   environment: Readonly<Record<string, string>> = {},
 ): Running {
@@ -58,7 +58,7 @@ export function startCli(
   };
 }
 
-export function runCli(world: World, args: readonly string[]): Promise<Ran> {
+export function runCli(world: Pick<World, 'emulator' | 'written'>, args: readonly string[]): Promise<Ran> {
   return startCli(world, args).ended;
 }
 

@@ -113,6 +113,23 @@ describe('the configuration', () => {
     expect(message).toMatch(/keyturn\.yaml:15: .*2 × 86400 s .* \+ 5 s .*= 172805 s/);
   });
 
+  it('of a Redis source needs the user that holds both passwords, and no roles', () => {
+    const lines = good.split('\n').filter((line) => !/database|owner|roles/.test(line));
+    const text = lines.join('\n').replace('kind: postgres', 'kind: redis\n      user: orders');
+    expect(parseFile(text, 'keyturn.yaml', configurationFile).secrets['orders-db']?.source).toEqual({
+      kind: 'redis',
+      user: 'orders',
+      host: 'db.internal',
+      port: 6379,
+      tls: false,
+      format: 'url',
+      admin: { secret: 'orders-db-rotator' },
+    });
+    expect(refusal(text.replace('user: orders', 'owner: orders')).message).toMatch(
+      /keyturn\.yaml:6: secrets\.orders-db\.source\.owner: there is no such key/,
+    );
+  });
+
   it('is described for editors by the schema in the repository', async () => {
     const file = new URL('../schema/keyturn.schema.json', import.meta.url);
     expect(JSON.parse(await readFile(file, 'utf8'))).toEqual(
