@@ -124,7 +124,7 @@ export function openOperator(at: {
       foresee({
         configured: configured(name),
         vault,
-        unfinished: (secret) => journal.unfinished(secret),
+        unfinished: async (secret) => (await journal.unfinished(secret))[0],
         instances: (secret) => database.registry.instances(secret),
       }),
     rotations: (of) => history.rotations(of),
