@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { runCli, startCli, writeConfiguration } from './cli.ts';
 import { startClient } from './kill/clients.ts';
-import { checkInvariants, logIn } from './kill/invariants.ts';
+import { checkInvariants } from './kill/invariants.ts';
+import { logIn } from './kill/postgres-under-test.ts';
 import { buildWorld, run, secretName, type World } from './world.ts';
 
 function rotate(config: string): string[] {

@@ -10,7 +10,8 @@ import { Client } from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { runCli, startCli, writeConfiguration, type Running } from './cli.ts';
 import { startClient, type LiveClient } from './kill/clients.ts';
-import { checkInvariants, logIn } from './kill/invariants.ts';
+import { checkInvariants } from './kill/invariants.ts';
+import { logIn } from './kill/postgres-under-test.ts';
 import { buildWorld, secretName, type World } from './world.ts';
 
 interface Scope {

@@ -13,12 +13,14 @@ export interface LiveClient {
   close(): Promise<void>;
 }
 
-const pauseMs = 50;
-
 export async function startClient(
   world: World,
   instance: string,
-  { url = world.rotatorUrl, ttlMs }: { readonly url?: string; readonly ttlMs?: number } = {},
+  {
+    url = world.rotatorUrl,
+    ttlMs,
+    pauseMs = 50,
+  }: { readonly url?: string; readonly ttlMs?: number; readonly pauseMs?: number } = {},
 ): Promise<LiveClient> {
   const consumer = policy.consumers[0];
   const secrets = openSecrets({

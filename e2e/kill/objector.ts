@@ -6,14 +6,19 @@ export interface Objector {
   stop(): Promise<void>;
 }
 
-export function startObjector(world: World, old: { readonly version: string }): Objector {
+export function startObjector(
+  world: World,
+  old: { readonly version: string },
+  urls: readonly string[] = [world.rotatorUrl],
+): Objector {
   let stopped = false;
   const loop = (async () => {
     while (!stopped) {
       const { version = '', tags = {} } = (await world.vault.getSecret(secretName)).properties;
       const isBack = version === old.version || tags['keyturn-rolled-back'] !== undefined;
       const objection = { secret: secretName, version: old.version, held: [], refused: { [version]: 1 } };
-      await report(world, isBack ? { secrets: [], leaving: true } : { secrets: [objection] });
+      const body = isBack ? { secrets: [], leaving: true } : { secrets: [objection] };
+      await Promise.all(urls.map((url) => report(url, body)));
       await sleep(50);
     }
   })();
@@ -26,9 +31,9 @@ export function startObjector(world: World, old: { readonly version: string }): 
 }
 
 /** Between two rotators nobody listens. */
-async function report(world: World, body: object): Promise<void> {
+async function report(url: string, body: object): Promise<void> {
   const consumer = policy.consumers[0]?.name;
-  const response = await fetch(`${world.rotatorUrl}/v1/adoption`, {
+  const response = await fetch(`${url}/v1/adoption`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify({ consumer, instance: 'objector', ...body }),

@@ -4,9 +4,11 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { LiveClient } from './clients.ts';
-import { checkInvariants, logIn, read, type RoundFacts, type Violation } from './invariants.ts';
+import { checkInvariants, read, type RoundFacts, type Violation } from './invariants.ts';
 import { startObjector } from './objector.ts';
+import { postgresUnderTest } from './postgres-under-test.ts';
 import type { KillPoint, RotatorOrders, RotatorSays } from './protocol.ts';
+import { watchCurrent } from './watch-current.ts';
 import { secretName, type World } from '../world.ts';
 
 const rotatorFile = fileURLToPath(new URL('rotator.ts', import.meta.url));
@@ -38,8 +40,9 @@ export async function playRound(
   const old = { version: before.properties.version ?? '', value: before.value ?? '' };
   world.values.add(new URL(old.value).password);
   for (const client of clients) client.takeFailures();
-  const logBefore = (await world.sourceLog()).length;
-  const watcher = watchCurrent(world);
+  const source = postgresUnderTest(world);
+  const logBefore = await source.logLength();
+  const watcher = watchCurrent(world, source);
   const objector = rejected ? startObjector(world, old) : undefined;
 
   const orders = { ...world.orders, ...(mutant ? { mutant } : {}) };
@@ -54,8 +57,8 @@ export async function playRound(
     issued.push(...last.issued);
   }
   await objector?.stop();
-  const deadCurrents = await watcher.stop();
-  await read(world);
+  const { dead: deadCurrents } = await watcher.stop();
+  await read(world, { secret: secretName });
   const facts: RoundFacts = {
     old,
     expected: rejected ? 'rolled back' : 'closed',
@@ -117,27 +120,4 @@ function collect(stream: NodeJS.ReadableStream | null): () => string {
   let text = '';
   stream?.on('data', (chunk: Buffer) => (text += chunk.toString()));
   return () => text;
-}
-
-/** Looks all the time whether the vault's current value logs in. */
-function watchCurrent(world: World): { stop(): Promise<string[]> } {
-  const dead: string[] = [];
-  let stopped = false;
-  const loop = (async () => {
-    while (!stopped) {
-      const { value = '', properties } = await world.vault.getSecret(secretName);
-      world.values.add(new URL(value).password);
-      const answer = await logIn(value);
-      if (answer !== undefined)
-        dead.push(`version ${properties.version} was current and answered with ${answer}`);
-      await sleep(50);
-    }
-  })();
-  return {
-    async stop() {
-      stopped = true;
-      await loop;
-      return dead;
-    },
-  };
 }
