@@ -38,7 +38,18 @@ export async function startRedisSource(at: {
   await writeFile(aclFile, '');
   const redis = await startRedis({ port, folder, aclFile });
   const [application, rotator] = [password(), password()];
-  await redis.run('ACL', 'SETUSER', user, 'on', `>${application}`, '~*', '&*', '+@all', '-@dangerous');
+  await redis.run(
+    'ACL',
+    'SETUSER',
+    user,
+    'on',
+    `>${application}`,
+    '~*',
+    '&*',
+    '+@all',
+    '-@dangerous',
+    '+info',
+  );
   await redis.run(...setupCommand('keyturn').split(' '), `>${rotator}`);
   const urlOf = (name: string, secret: string) => `redis://${name}:${secret}@127.0.0.1:${port}`;
   await vault.setSecret(secretName, urlOf(user, application));

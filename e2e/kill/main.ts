@@ -4,7 +4,7 @@ import { startClient } from './clients.ts';
 import type { Violation } from './invariants.ts';
 import { playMatrix } from './matrix.ts';
 import { seededRandom } from './random.ts';
-import { buildReplicatedWorld } from './replica-round.ts';
+import { buildReplicatedWorld, type ReplicatedWorld } from './replica-round.ts';
 import { playRound, type Round } from './round.ts';
 
 /**
@@ -98,8 +98,7 @@ async function several(replicas: number): Promise<Summary> {
   let takeovers = 0;
   const broken: Violation[] = [];
 
-  async function playWorld(): Promise<void> {
-    const world = await buildReplicatedWorld(replicas);
+  async function playWorld(world: ReplicatedWorld): Promise<void> {
     const draw = (below: number) => Math.floor(random() * below);
     try {
       while (played < count) {
@@ -125,7 +124,10 @@ async function several(replicas: number): Promise<Summary> {
     }
   }
 
-  await Promise.all(Array.from({ length: Math.min(worlds, count) }, playWorld));
+  const playing: Promise<void>[] = [];
+  for (let number = 0; number < Math.min(worlds, count); number += 1)
+    playing.push(playWorld(await buildReplicatedWorld(replicas)));
+  await Promise.all(playing);
   return { rounds: played, killed: played, requestsServed: served, violations: broken, takeovers };
 }
 

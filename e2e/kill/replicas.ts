@@ -51,7 +51,7 @@ export async function startReplicas(world: World, redis: RedisSource, count: num
   }
 
   process.once('exit', () => running.forEach((one) => one?.kill())); // whatever ends this ends them
-  await Promise.all(urls.map((_url, number) => start(number)));
+  for (const number of urls.keys()) await start(number);
   return {
     urls,
     takeovers: () => takeovers,
@@ -83,6 +83,7 @@ async function configure(
   const usual = postgres.slice(postgres.indexOf('    consumers:'));
   const text = `${postgres}${redis.configuration}${usual}`
     .replaceAll('retryFor: 3s', 'retryFor: 20s')
+    .replaceAll('requestTimeout: 2s', 'requestTimeout: 5s')
     .replace(/listen: "[^"]*"/, `listen: "127.0.0.1:${port}"`);
   const file = join(world.folder, `replica-${number}.yaml`);
   await writeFile(file, text);
