@@ -12,6 +12,7 @@ interface Options {
 }
 
 async function main(): Promise<void> {
+  process.stdout.on('error', ({ code }: NodeJS.ErrnoException) => process.exit(code === 'EPIPE' ? 0 : 1)); // `| head`
   const { seeds, seed, mutants: sabotaged, json } = readArguments();
   if (seed !== undefined) await tellStory(seed, { json });
   else if (sabotaged) await tryMutants({ seeds, json });
