@@ -1,6 +1,8 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { setTimeout as yieldToOthers } from 'node:timers/promises';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import type { Clock } from '../src/clock.ts';
 import type { JournalOptions } from '../src/journal/journal.ts';
 import type { TakenOver } from '../src/journal/takeover.ts';
 import type { Requested } from '../src/policy/which-rotation.ts';
@@ -72,6 +74,39 @@ describe('several rotators on one database', () => {
     expect(begun).toBe(0);
     expect(await doneOf(request)).toEqual([{ rotator: 'another' }]);
   });
+
+  it('the time of grace begins when one dies, however long it has lived', async () => {
+    const request = newRequest();
+    const other = await startOther('fourth', request);
+    let [now, looks, isStill] = [0, 0, false];
+    const clock: Clock = {
+      now: () => now,
+      async sleep(ms) {
+        looks += 1;
+        if (!isStill) now += ms;
+        await yieldToOthers(30);
+      },
+    };
+    const until = async (condition: () => boolean) => {
+      while (!condition()) await yieldToOthers(10);
+    };
+    const taken: TakenOver[] = [];
+    const tookOver = (one: TakenOver) => {
+      if (one.from === 'fourth') taken.push(one); // other tests have left rotations behind
+    };
+    await open(async () => outcome(request), { clock, tookOver });
+    await until(() => now > 60_000);
+    isStill = true;
+    await kill(other);
+    const isThere = "select 1 from pg_stat_activity where application_name = 'keyturn fourth'";
+    while ((await query(isThere)).length > 0) await yieldToOthers(10);
+    const looksBefore = looks;
+    await until(() => looks > looksBefore + 100);
+    expect(taken).toEqual([]);
+    isStill = false;
+    await until(() => taken.length > 0);
+    expect(taken).toEqual([{ rotation: request.id, from: 'fourth' }]);
+  }, 60_000);
 
   it('who asks for a rotation that another one runs hears its outcome', async () => {
     const request = newRequest();
