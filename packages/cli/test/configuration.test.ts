@@ -1,7 +1,9 @@
 import { readFile } from 'node:fs/promises';
+import type { Vault } from '@keyturn/rotator';
 import { describe, expect, it } from 'vitest';
 import { parseFile } from '../src/config/load.ts';
 import { configurationFile, jsonSchemaOf } from '../src/config/schema.ts';
+import { configuredSecrets } from '../src/config/secrets.ts';
 import { exitCodeFor, exitCodes } from '../src/exit-codes.ts';
 
 const good = `vault: https://orders.vault.azure.net
@@ -96,12 +98,56 @@ describe('the configuration', () => {
       `${good}fleet: { listen: "127.0.0.1:70000" }\n`,
       /keyturn\.yaml:15: fleet\.listen: must have a port from 0 to 65535/,
     ],
+    [
+      'a window that opens at no time of day',
+      `${good}    windows: [{ days: [sat], from: "25:00", to: "04:00", timeZone: Europe/Berlin }]\n`,
+      /keyturn\.yaml:15: secrets\.orders-db\.windows\.0\.from: must be a time of day between quotation marks/,
+    ],
+    [
+      'a window that opens at a number',
+      `${good}    windows: [{ days: [sat], from: 22, to: "04:00", timeZone: Europe/Berlin }]\n`,
+      /keyturn\.yaml:15: secrets\.orders-db\.windows\.0\.from: must be a time of day between quotation marks/,
+    ],
+    [
+      'a window on a day that is none',
+      `${good}    windows:\n      - days: [saturday]\n        from: "22:00"\n        to: "04:00"\n        timeZone: UTC\n`,
+      /keyturn\.yaml:16: secrets\.orders-db\.windows\.0\.days\.0: must be one of sun, mon, tue/,
+    ],
+    [
+      'a window on no day',
+      `${good}    windows: [{ days: [], from: "22:00", to: "04:00", timeZone: Europe/Berlin }]\n`,
+      /keyturn\.yaml:15: secrets\.orders-db\.windows\.0\.days: must name at least one day/,
+    ],
+    [
+      'a time zone that there is none of',
+      `${good}    windows:\n      - days: [sat]\n        from: "22:00"\n        to: "04:00"\n        timeZone: Europe/Atlantis\n`,
+      /keyturn\.yaml:19: secrets\.orders-db\.windows\.0\.timeZone: must be an IANA time zone/,
+    ],
+    [
+      'no window at all',
+      `${good}    windows: []\n`,
+      /keyturn\.yaml:15: secrets\.orders-db\.windows: must hold at least one window/,
+    ],
+    [
+      'windows that open too rarely',
+      `${good.replace('validity: 30d', 'validity: 14d')}    windows: [{ days: [sat], from: "22:00", to: "04:00", timeZone: Europe/Berlin }]\n`,
+      /keyturn\.yaml:15: secrets\.orders-db\.windows: they are closed for up to 6\.8 days and the overlap lasts 2 days, but a version valid for 14 days is due 4\.7 days before its expiry/,
+    ],
     ['text that is no YAML', 'vault: [', /keyturn\.yaml:1: is not YAML/],
   ])('says file, line and key of %s and exits as wrong usage', (_what, text, message) => {
     const refused = refusal(text);
     expect(refused.message).toMatch(message);
     expect(refused.hint).toBeTruthy();
     expect(refused.code).toBe(exitCodes.usage.code);
+  });
+
+  it('may say when a secret is rotated', () => {
+    const windows = '[{ days: [fri, sat], from: "22:00", to: "04:00", timeZone: Europe/Berlin }]';
+    const text = `${good}    windows: ${windows}\n`;
+    const read = parseFile(text, 'keyturn.yaml', configurationFile);
+    const expected = [{ days: ['fri', 'sat'], from: '22:00', to: '04:00', timeZone: 'Europe/Berlin' }];
+    const policies = configuredSecrets(read, {} as Vault).map(({ policy }) => policy.windows);
+    expect(policies).toEqual([expected]);
   });
 
   it('names the keys that it knows beside an unknown one', () => {

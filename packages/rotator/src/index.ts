@@ -35,6 +35,9 @@ export { overlapMs, overlapTooShort, shortestOverlapMs } from './policy/overlap.
 export { planChecks } from './policy/plan-checks.ts';
 export type { OpenRotation, PlanFacts, PlanFinding, PlannedRotation } from './policy/plan-facts.ts';
 export type { Consumer, SecretPolicy } from './policy/secret-policy.ts';
+export { isTimeZone } from './policy/wall-clock.ts';
+export { weekdays, type MaintenanceWindow, type Weekday } from './policy/window.ts';
+export { windowsTooRare } from './policy/windows-too-rare.ts';
 export { whichRotation, type Requested } from './policy/which-rotation.ts';
 export { replacedVersion, rotationId, type Outcome, type Published, type Rotation } from './rotation.ts';
 export { openRotator, type Rotator, type RotatorOptions } from './rotator.ts';

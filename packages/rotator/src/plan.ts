@@ -159,6 +159,14 @@ function versionOf(version: string, versions: readonly VaultVersion[]): VaultVer
   });
 }
 
-function withoutValue({ version, enabled, createdAt, tags, peoplesTags }: VaultVersion): VaultVersion {
-  return { version, enabled, createdAt, tags, peoplesTags };
+function withoutValue(found: VaultVersion): VaultVersion {
+  const { version, enabled, createdAt, expiresAt, tags, peoplesTags } = found;
+  return {
+    version,
+    enabled,
+    createdAt,
+    ...(expiresAt === undefined ? {} : { expiresAt }),
+    tags,
+    peoplesTags,
+  };
 }

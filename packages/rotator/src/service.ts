@@ -8,8 +8,9 @@ import type { Target } from './notify/deliver.ts';
 import { noticeOf } from './notify/notice.ts';
 import { openNotifier } from './notify/notifier.ts';
 import type { NotifierReport } from './notify/target-queue.ts';
-import { whenDue, type Due } from './policy/due.ts';
+import type { Due } from './policy/due.ts';
 import { spreadMs } from './policy/spread.ts';
+import { whenStarts, whyItWaits, type WhenStartsFacts } from './policy/when-starts.ts';
 import { rotationId } from './rotation.ts';
 import { openRotator, type Rotator, type RotatorOptions } from './rotator.ts';
 import { requireRole, type ApiEnvironment, type Auth } from './server/api-auth.ts';
@@ -119,12 +120,18 @@ export async function openService(options: ServiceOptions): Promise<Service> {
     };
   }
 
-  function dueOf(secret: string): Due | undefined {
+  function startFacts(secret: string): WhenStartsFacts | undefined {
     const seen = watch?.seen(secret);
     const policy = policies.get(secret.toLowerCase());
     if (!seen || !policy) return undefined;
     const { version, createdAt, expiresAt } = seen;
-    return whenDue({ policy, version, createdAt, expiresAt });
+    const hearsEvents = events !== undefined;
+    return { policy, version, createdAt, expiresAt, hearsEvents, now: clock.now() };
+  }
+
+  function dueOf(secret: string): Due | undefined {
+    const facts = startFacts(secret);
+    return facts && whenStarts(facts);
   }
 
   /** An event is a reason to look: nothing but what the vault and the journal say decides. */
@@ -135,11 +142,14 @@ export async function openService(options: ServiceOptions): Promise<Service> {
     const { secret, validityMs } = policy;
     const seen = await watch.look(secret); // tells everyone if it is news
     const underWay = await rotator.operator.underWay(secret);
+    const facts = startFacts(secret);
+    const waits = facts && whyItWaits(facts);
     const { action, reason } = decide(event, {
       validityMs,
       current: seen.version,
       ...(seen.tags.rotation ? { publishedBy: seen.tags.rotation } : {}),
       ...(underWay ? { open: underWay } : {}),
+      ...(waits === undefined ? {} : { waits }),
     });
     tell({ kind: 'event', event, action, reason });
     if (action === 'rotate')

@@ -30,6 +30,15 @@ describe('a near expiry', () => {
     expect(decide(about('near expiry'), { ...usual, ...facts })).toEqual(says('ignore', reason));
   });
 
+  it('outside of the maintenance windows is left to the schedule', () => {
+    const waits = 'it waits for the maintenance window that opens at 2026-03-21T21:00Z';
+    expect(decide(about('near expiry'), { ...usual, waits })).toEqual(says('defer', waits));
+    const open = rotationId('orders-db', 'v1');
+    expect(decide(about('near expiry'), { ...usual, waits, open })).toEqual(says('ignore', 'it joins'));
+    expect(decide(about('expired'), { ...usual, waits }).action).toBe('alarm');
+    expect(decide(about('new version'), { ...usual, waits }).action).toBe('announce');
+  });
+
   it('of a secret that is valid for a little more than 30 days starts a rotation', () => {
     expect(decide(about('near expiry'), { ...usual, validityMs: 30 * dayMs + 1 }).action).toBe('rotate');
   });

@@ -7,8 +7,10 @@ import { keyVault } from '../src/key-vault.ts';
 import { plan, type Plan, type PlanOptions } from '../src/plan.ts';
 import { isAlone, startChecks, type StartFacts } from '../src/policy/may-start.ts';
 import { judgePlan } from '../src/policy/plan-checks.ts';
+import type { SecretPolicy } from '../src/policy/secret-policy.ts';
 import { vaultBudget } from '../src/policy/vault-budget.ts';
 import { RotatorError } from '../src/rotator-error.ts';
+import type { Vault } from '../src/vault.ts';
 import { openWorld, secret, usualPolicy, type World } from './fakes/world.ts';
 
 const away: JournalView = {
@@ -163,6 +165,43 @@ describe('a plan', () => {
   it('warns where the deadline comes before the overlap is over', async () => {
     const made = await planned(openWorld({ policy: { deadlineMs: 60_000 } }));
     expect(about(made, 'deadline')[0]?.mark).toBe('warn');
+  });
+});
+
+describe('the maintenance windows in a plan', () => {
+  const window = (from: string, to: string) => ({ days: ['thu', 'fri'] as const, from, to, timeZone: 'UTC' });
+  // It is Thursday, 2026-01-01T01:00Z.
+  const said = async (policy: Partial<SecretPolicy>, expires: { expiresAt?: number } = {}) => {
+    const world = openWorld({ policy });
+    const { port } = world.vault;
+    const current: Vault['current'] = async (name) => ({ ...(await port.current(name)), ...expires });
+    const made = await planned(world, { vault: { ...port, current } });
+    expect(made.mayStart).toBe(true);
+    return about(made, 'windows').map(({ mark, says }) => `${mark}: ${says}`);
+  };
+  const anyTime = 'the schedule and events start it inside only, a request of an operator at any time';
+
+  it('are named, with whether one is open and when one opens', async () => {
+    expect(await said({ windows: [window('22:00', '04:00')] })).toEqual([
+      `ok: thu, fri 22:00–04:00 UTC: closed now, opens at 2026-01-01T22:00Z; ${anyTime}`,
+    ]);
+    expect(await said({ windows: [window('00:30', '04:00')] })).toEqual([
+      `ok: thu, fri 00:30–04:00 UTC: open now, until 2026-01-01T04:00Z; ${anyTime}`,
+    ]);
+    expect(await said({})).toEqual([]);
+  });
+
+  it('are a warning where they open too late for the expiry, or too rarely', async () => {
+    const expiring = { expiresAt: Date.parse('2026-01-01T22:01Z') };
+    expect(await said({ windows: [window('22:00', '04:00')] }, expiring)).toEqual([
+      expect.stringMatching(
+        /^warn: .* it does not wait .* the expiry at 2026-01-01T22:01Z and an overlap of 185 s/,
+      ),
+    ]);
+    expect(await said({ windows: [window('22:00', '04:00')], everyMs: 86 * 86_400_000 })).toEqual([
+      expect.stringMatching(/^ok/),
+      expect.stringMatching(/^warn: they are closed for up to 5.8 days .* is due 4 days before its expiry/),
+    ]);
   });
 });
 

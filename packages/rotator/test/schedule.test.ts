@@ -163,6 +163,32 @@ describe('the schedule', () => {
     expect(opened.failure('a')).toMatchObject({ message: 'No answer.', failures: 1 });
   });
 
+  it('tries a start that failed again only when it is due, and a rotation that has begun at any time', async () => {
+    let dueAt = start + 1;
+    const { clock, started, refuse, tell, schedule: opened } = open(['a', 'b'], () => dueAt);
+    refuse((secret) => secret === 'a');
+    await clock.advance(6_000);
+    expect(started).toEqual(['b: it is time']);
+    tell('b', failed);
+    dueAt = start + dayMs; // the window has closed meanwhile
+    refuse(() => false);
+    expect(opened.failure('a')?.nextAt).toBe(dueAt);
+    await clock.advance(dayMs - 20_000);
+    expect(started.slice(1)).toEqual(['b: attempt 2: No.']);
+    await clock.advance(40_000);
+    expect(started.slice(2)).toEqual(['a: attempt 2: No answer.']);
+  });
+
+  it('goes on with what has begun at any time, also after a try that got nowhere', async () => {
+    const { clock, started, refuse, tell } = open(['a'], () => undefined);
+    tell('a', failed);
+    refuse(() => true);
+    await clock.advance(60_000);
+    refuse(() => false);
+    await clock.advance(180_000);
+    expect(started).toEqual(['a: attempt 3: No answer.']);
+  });
+
   it('leaves alone what an operator has aborted', async () => {
     const { clock, started, tell } = open(['a'], () => start);
     tell('a', { ...failed, code: 'ABORTED' });

@@ -1,7 +1,8 @@
-import { overlapTooShort, type Consumer } from '@keyturn/rotator';
+import { overlapTooShort, windowsTooRare, type Consumer } from '@keyturn/rotator';
 import { z } from 'zod';
 import { duration } from './duration.ts';
 import type { FileKind } from './load.ts';
+import { maintenanceWindow } from './window.ts';
 
 const name = z.string().min(1);
 const secretName = z
@@ -78,6 +79,11 @@ const secret = z
       .describe(
         'keyturn serve rotates it after this long; up to a tenth earlier. Otherwise when it nears its expiry.',
       ),
+    windows: z
+      .array(maintenanceWindow)
+      .min(1, 'must hold at least one window; leave the key out to allow any time')
+      .optional()
+      .describe('When the schedule and events may start a rotation; at any time if absent.'),
     validity: duration.default(90 * 86_400_000).describe('How long a version is meant to live.'),
     overlap: duration
       .optional()
@@ -106,13 +112,19 @@ const secret = z
       .default(600_000)
       .describe('A phase that fails for a passing reason is tried again for this long.'),
   })
-  .superRefine(({ consumers, clockSkew, overlap }, context) => {
-    const message = overlapTooShort({
+  .superRefine(({ consumers, clockSkew, overlap, validity, every, windows }, context) => {
+    const policy = {
       consumers: Object.entries(consumers).map(toConsumer),
       clockSkewMs: clockSkew,
       ...(overlap === undefined ? {} : { overlapMs: overlap }),
-    });
-    if (message) context.addIssue({ code: 'custom', path: ['overlap'], message });
+      ...(every === undefined ? {} : { everyMs: every }),
+      ...(windows === undefined ? {} : { windows }),
+      validityMs: validity,
+    };
+    const tooShort = overlapTooShort(policy);
+    if (tooShort) context.addIssue({ code: 'custom', path: ['overlap'], message: tooShort });
+    const tooRare = windowsTooRare(policy);
+    if (tooRare) context.addIssue({ code: 'custom', path: ['windows'], message: tooRare });
   });
 
 const tenant = z.guid('must be the id of a tenant').describe('The id of the Entra tenant.');

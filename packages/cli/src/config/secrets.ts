@@ -20,6 +20,7 @@ function toPolicy(secret: string, one: SecretConfiguration): SecretPolicy {
     secret,
     consumers: Object.entries(one.consumers).map(toConsumer),
     ...(one.every === undefined ? {} : { everyMs: one.every }),
+    ...(one.windows === undefined ? {} : { windows: one.windows }),
     validityMs: one.validity,
     clockSkewMs: one.clockSkew,
     ...(one.overlap === undefined ? {} : { overlapMs: one.overlap }),

@@ -9,7 +9,7 @@ export function shortestOverlapMs(policy: Pick<SecretPolicy, 'consumers' | 'cloc
 }
 
 /** The overlap window that a rotation keeps at least. */
-export function overlapMs(policy: SecretPolicy): number {
+export function overlapMs(policy: Pick<SecretPolicy, 'consumers' | 'clockSkewMs' | 'overlapMs'>): number {
   return Math.max(shortestOverlapMs(policy), policy.overlapMs ?? 0);
 }
 

@@ -1,6 +1,7 @@
 import { approval, consumers, deadline, expiry, overlap, vaultRequests } from './plan-checks-policy.ts';
 import { currentValue, idleSlot, parity, revocation, rightsAtSource, tags } from './plan-checks-source.ts';
 import { mayGet, mayList, maySet, mayUpdate, whichOne } from './plan-checks-vault.ts';
+import { windows } from './plan-checks-windows.ts';
 import type { PlanCheck, PlanFacts, PlanFinding } from './plan-facts.ts';
 
 /** Every check by its name, in the order in which people read them. */
@@ -21,6 +22,7 @@ export const planChecks: Readonly<Record<string, PlanCheck>> = {
   revocation,
   expiry,
   deadline,
+  windows,
   approval,
 };
 

@@ -1,3 +1,5 @@
+import type { MaintenanceWindow } from './window.ts';
+
 /** An application that uses the secret, and how fast it takes up a new version. */
 export interface Consumer {
   readonly name: string;
@@ -15,6 +17,8 @@ export interface SecretPolicy {
   readonly consumers: readonly Consumer[];
   /** It is rotated after this long without anybody asking; up to a tenth earlier. */
   readonly everyMs?: number;
+  /** The schedule and events start it only while one of them is open; at any time if absent. */
+  readonly windows?: readonly MaintenanceWindow[];
   /** How long a new version is meant to live: its expiry in the vault. */
   readonly validityMs: number;
   /** How far the clocks of rotator, vault and instances may differ. */

@@ -11,10 +11,12 @@ export interface VaultEventFacts {
   readonly publishedBy?: RotationId;
   /** The rotation of this secret that is open. */
   readonly open?: RotationId;
+  /** Why a start waits for a maintenance window; absent if it doesn't. */
+  readonly waits?: string;
 }
 
 export interface Decision {
-  readonly action: 'rotate' | 'announce' | 'alarm' | 'ignore';
+  readonly action: 'rotate' | 'defer' | 'announce' | 'alarm' | 'ignore';
   /** In plain words, for logs and people. */
   readonly reason: string;
 }
@@ -29,6 +31,7 @@ export const vaultEventRules: readonly Rule[] = [
   newVersion,
   shortLived,
   alreadyOpen,
+  outsideWindow,
 ];
 
 /**
@@ -80,6 +83,12 @@ function shortLived(_event: VaultEvent, { validityMs = 0 }: VaultEventFacts): De
 
 function alreadyOpen(_event: VaultEvent, { open }: VaultEventFacts): Decision | undefined {
   return open === undefined ? undefined : ignore(`it joins the rotation ${open}, which is open`);
+}
+
+/** The schedule starts it when a window opens. */
+function outsideWindow({ version }: VaultEvent, { waits }: VaultEventFacts): Decision | undefined {
+  if (waits === undefined) return undefined;
+  return { action: 'defer', reason: `version ${version} nears its expiry: ${waits}` };
 }
 
 function ignore(reason: string): Decision {

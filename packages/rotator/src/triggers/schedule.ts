@@ -13,6 +13,11 @@ export interface Failure {
   readonly nextAt: number;
 }
 
+interface Attempt extends Failure {
+  /** A rotation that has begun may have issued: it goes on whether or not the secret is due, or a window open. */
+  readonly begun: boolean;
+}
+
 /** Starts what is due, and tries again what has failed. */
 export interface Schedule {
   /** Told of what happens to rotations. */
@@ -36,30 +41,36 @@ export function openSchedule(at: {
   readonly clock: Clock;
   readonly random: () => number;
   readonly secrets: readonly string[];
-  /** When a secret is due, as far as is known now. */
+  /** When a secret is to be started, as far as is known now. */
   readonly due: (secret: string) => Due | undefined;
   /** Resolves when the rotation is sure to happen. */
   readonly start: (secret: string, because: string) => Promise<void>;
 }): Schedule {
   const { clock, random, secrets, due, start } = at;
-  const failures = new Map<string, Failure>();
+  const failures = new Map<string, Attempt>();
   /** What was started here and has not ended: it is not started again at the next look. */
   const underWay = new Set<string>();
   let stopped = false;
 
-  function failed(secret: string, { message, hint }: { message: string; hint?: string }): void {
+  function failed(secret: string, { message, hint }: { message: string; hint?: string }, begun = true): void {
     const times = (failures.get(secret)?.failures ?? 0) + 1;
     const nextAt = clock.now() + retryInMs(times, random);
-    failures.set(secret, { message, ...(hint === undefined ? {} : { hint }), failures: times, nextAt });
+    const said = { message, ...(hint === undefined ? {} : { hint }) };
+    failures.set(secret, { ...said, failures: times, nextAt, begun });
+  }
+
+  /** What never began waits like any other start. */
+  function failure(secret: string): Failure | undefined {
+    const last = failures.get(secret);
+    if (!last) return undefined;
+    const { begun, ...shown } = last;
+    return begun ? shown : { ...shown, nextAt: Math.max(shown.nextAt, due(secret)?.at ?? Infinity) };
   }
 
   function reason(secret: string): string | undefined {
     if (underWay.has(secret)) return undefined;
-    const failure = failures.get(secret);
-    if (failure)
-      return failure.nextAt <= clock.now()
-        ? `attempt ${failure.failures + 1}: ${failure.message}`
-        : undefined;
+    const last = failure(secret);
+    if (last) return last.nextAt <= clock.now() ? `attempt ${last.failures + 1}: ${last.message}` : undefined;
     const found = due(secret);
     return found && found.at <= clock.now() ? found.because : undefined;
   }
@@ -71,7 +82,8 @@ export function openSchedule(at: {
     } catch (error) {
       underWay.delete(secret);
       const { message, hint } = error as { message: string; hint?: string };
-      failed(secret, { message, ...(hint === undefined ? {} : { hint }) });
+      const begun = failures.get(secret)?.begun ?? false;
+      failed(secret, { message, ...(hint === undefined ? {} : { hint }) }, begun);
     }
   }
 
@@ -94,8 +106,8 @@ export function openSchedule(at: {
   void work();
 
   return {
-    failed,
-    failure: (secret) => failures.get(secret),
+    failed: (secret, said) => failed(secret, said),
+    failure,
     record(record) {
       const secret = record.rotation.slice(0, record.rotation.lastIndexOf('@'));
       if (record.kind === 'ended') {
@@ -106,7 +118,7 @@ export function openSchedule(at: {
       underWay.delete(secret);
       // An operator ended it: they will say when it goes on.
       if (record.code === 'ABORTED')
-        failures.set(secret, { message: record.message, failures: 0, nextAt: Infinity });
+        failures.set(secret, { message: record.message, failures: 0, nextAt: Infinity, begun: true });
       else failed(secret, record);
     },
     stop() {

@@ -1,0 +1,22 @@
+import { isTimeZone, weekdays } from '@keyturn/rotator';
+import { z } from 'zod';
+
+const timeOfDay = z
+  .string('must be a time of day between quotation marks: "22:00"')
+  .regex(/^(?:[01]\d|2[0-3]):[0-5]\d$|^24:00$/, 'must be a time of day between quotation marks: "22:00"');
+
+/** `{ days: [fri], from: "22:00", to: "04:00", timeZone: Europe/Berlin }` */
+export const maintenanceWindow = z
+  .strictObject({
+    days: z
+      .array(z.enum(weekdays, `must be one of ${weekdays.join(', ')}`))
+      .min(1, 'must name at least one day')
+      .describe('The days on which it opens.'),
+    from: timeOfDay.describe('When it opens.'),
+    to: timeOfDay.describe('When it closes; on the day after, if that is not later than it opens.'),
+    timeZone: z
+      .string()
+      .refine(isTimeZone, 'must be an IANA time zone: Europe/Berlin')
+      .describe('Whose clocks are meant: an IANA name such as Europe/Berlin.'),
+  })
+  .describe('When rotations may start; one that runs goes on past its close.');
