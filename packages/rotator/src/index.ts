@@ -48,7 +48,7 @@ export type { Auth } from './server/api-auth.ts';
 export { entraAuth, type EntraOptions } from './server/entra-auth.ts';
 export { localAuth } from './server/local-auth.ts';
 export { openService, type Service, type ServiceOptions, type ServiceReport } from './service.ts';
-export { entraTenant, eventGridAppId } from './triggers/entra-token.ts';
+export { entraTenant, eventGridAppId } from './triggers/entra-check.ts';
 export type { WebhookAuth } from './triggers/webhook-auth.ts';
 export type { Target } from './notify/deliver.ts';
 export { openLog, type Log } from './telemetry/log.ts';

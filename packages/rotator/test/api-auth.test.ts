@@ -332,3 +332,30 @@ it('a role may be asked for in front of any other route', async () => {
   expect(await (await say('application')).text()).toBe('app-1');
   expect((await say('operator')).status).toBe(403);
 });
+
+const tenant = '11111111-2222-3333-4444-555555555555';
+const foreign = '99999999-2222-3333-4444-555555555555';
+const versionOne = (id: string) => `https://sts.windows.net/${id}/`;
+const versionTwo = (id: string) => `https://login.microsoftonline.com/${id}/v2.0`;
+
+describe.each([
+  { form: 'version 1.0', configured: versionOne(tenant) },
+  { form: 'version 2.0', configured: versionTwo(tenant) },
+])('a tenant that is configured by its issuer of $form', ({ configured }) => {
+  const identified = async (iss: string) => {
+    const auth = entraAuth({ issuer: configured, audience, jwksUrl: `${issuer.url}/keys`, clock });
+    const token = await issuer.sign({ ...alice, roles: ['viewer'] }, { issuer: iss });
+    return auth.identify({ header: () => `Bearer ${token}`, peer: undefined, role: 'viewer' });
+  };
+
+  it('is believed in both versions of its tokens', async () => {
+    expect(await identified(versionOne(tenant))).toMatchObject({ who: 'alice@example.com' });
+    expect(await identified(versionTwo(tenant))).toMatchObject({ who: 'alice@example.com' });
+  });
+
+  it('is not mistaken for another tenant, in either version', async () => {
+    const refusal = { code: 'TOKEN_REFUSED', detail: 'The token comes from another issuer (iss).' };
+    expect(await identified(versionOne(foreign))).toMatchObject(refusal);
+    expect(await identified(versionTwo(foreign))).toMatchObject(refusal);
+  });
+});

@@ -5,7 +5,7 @@ import { inspect } from 'node:util';
 import { SecretValue } from '@keyturn/source';
 import { SignJWT, UnsecuredJWT, exportJWK, generateKeyPair, type CryptoKey, type JWK } from 'jose';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { entraTenant, eventGridAppId, eventGridRole, type EntraAuth } from '../src/triggers/entra-token.ts';
+import { entraTenant, eventGridAppId, eventGridRole, type EntraAuth } from '../src/triggers/entra-check.ts';
 import { openWebhookAuth, type AuthCheck, type WebhookAuth } from '../src/triggers/webhook-auth.ts';
 import { openSetClock, type SetClock } from './fakes/clock.ts';
 

@@ -6,7 +6,7 @@ import { Hono } from 'hono';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { systemClock } from '../src/clock.ts';
 import { listen, type Listening } from '../src/server/listen.ts';
-import { eventGridAppId, eventGridRole } from '../src/triggers/entra-token.ts';
+import { eventGridAppId, eventGridRole } from '../src/triggers/entra-check.ts';
 import {
   eventGridRoutes,
   type DeliveryReport,

@@ -1,10 +1,12 @@
-import { createRemoteJWKSet, errors, jwtVerify, type JWTPayload, type JWTVerifyGetKey } from 'jose';
+import { createRemoteJWKSet } from 'jose/jwks/remote';
+import type { JWTPayload, JWTVerifyGetKey } from 'jose';
 import type { Clock } from '../clock.ts';
+import { formsOfIssuer, verifyEntraToken, type TokenFault } from '../entra-token.ts';
 import { roles, type Auth, type Caller, type Role } from './api-auth.ts';
 import type { Refusal } from './problem.ts';
 
 export interface EntraOptions {
-  /** The `iss` of its tokens: `https://login.microsoftonline.com/TENANT/v2.0`, or `https://sts.windows.net/TENANT/`. */
+  /** Its `https://login.microsoftonline.com/TENANT/v2.0` or `https://sts.windows.net/TENANT/`: either stands for both. */
   readonly issuer: string;
   /** The `aud` of tokens for this rotator: its application id URI (`api://keyturn`), its client id, or both. */
   readonly audience: string | readonly [string, ...string[]];
@@ -24,24 +26,20 @@ export function entraAuth(options: EntraOptions): Auth {
   const [first, ...others] = typeof audience === 'string' ? [audience] : audience;
   const scope = `${first}/.default`;
   const keys = keysOf(options);
+  const trust = {
+    issuers: formsOfIssuer(issuer),
+    audiences: [first, ...others],
+    clockToleranceSeconds,
+    clock,
+  };
   return {
     signIn: true,
     async identify({ header }) {
       const token = /^Bearer (\S+)$/i.exec(header('authorization') ?? '')?.[1];
       if (token === undefined) return notSignedIn(scope);
-      try {
-        const { payload } = await jwtVerify(token, await keys(), {
-          issuer,
-          audience: [first, ...others],
-          algorithms: ['RS256'], // all that Entra signs with
-          requiredClaims: ['exp'],
-          clockTolerance: clockToleranceSeconds,
-          currentDate: new Date(clock.now()),
-        });
-        return callerOf(payload, consumers);
-      } catch (error) {
-        return refused(error, { issuer, scope });
-      }
+      const verified = await verifyEntraToken(token, keys, trust);
+      if ('fault' in verified) return refused(verified.fault, { issuer, scope });
+      return callerOf(verified.claims, consumers);
     },
   };
 }
@@ -100,21 +98,9 @@ function notSignedIn(scope: string): Refusal {
   };
 }
 
-const tokenFaults = [
-  errors.JWTClaimValidationFailed,
-  errors.JWSSignatureVerificationFailed,
-  errors.JWKSNoMatchingKey,
-  errors.JWKSMultipleMatchingKeys,
-  errors.JOSEAlgNotAllowed,
-  errors.JOSENotSupported,
-  errors.JWSInvalid,
-  errors.JWTInvalid,
-] as const;
-
 /** Why a token is not believed; that the keys can't be had is not the caller's fault, and told apart. */
-function refused(error: unknown, { issuer, scope }: { issuer: string; scope: string }): Refusal {
-  const why = error instanceof errors.JWTExpired ? 'has expired' : faultOf(error);
-  if (why === undefined) {
+function refused(fault: TokenFault, { issuer, scope }: { issuer: string; scope: string }): Refusal {
+  if (fault.kind === 'keys') {
     return {
       code: 'KEYS_UNREACHABLE',
       detail: `The keys of ${issuer} can't be had, so no token can be checked.`,
@@ -123,17 +109,16 @@ function refused(error: unknown, { issuer, scope }: { issuer: string; scope: str
   }
   return {
     code: 'TOKEN_REFUSED',
-    detail: `The token ${why}.`,
+    detail: `The token ${inWords(fault)}.`,
     hint: `Ask for a token for ${scope} of ${issuer}.`,
     headers: { 'www-authenticate': `Bearer realm="keyturn", scope="${scope}", error="invalid_token"` },
   };
 }
 
-function faultOf(error: unknown): string | undefined {
-  if (error instanceof errors.JWTClaimValidationFailed) {
-    if (error.claim === 'aud') return 'is made out to somebody else (aud)';
-    if (error.claim === 'iss') return 'comes from another issuer (iss)';
-    return `has no valid claim ${error.claim}`;
-  }
-  return tokenFaults.some((fault) => error instanceof fault) ? 'is not signed by the issuer' : undefined;
+function inWords(fault: TokenFault): string {
+  if (fault.kind === 'expired') return 'has expired';
+  if (fault.kind !== 'claim') return 'is not signed by the issuer';
+  if (fault.claim === 'aud') return 'is made out to somebody else (aud)';
+  if (fault.claim === 'iss') return 'comes from another issuer (iss)';
+  return `has no valid claim ${fault.claim}`;
 }

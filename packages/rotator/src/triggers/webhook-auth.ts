@@ -1,7 +1,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { SecretValue } from '@keyturn/source';
 import type { Clock } from '../clock.ts';
-import { entraCheck, type EntraAuth } from './entra-token.ts';
+import { entraCheck, type EntraAuth } from './entra-check.ts';
 
 /** How Event Grid shows that it is the sender. */
 export type WebhookAuth = EntraAuth | KeyAuth;

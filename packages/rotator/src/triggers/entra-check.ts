@@ -1,9 +1,7 @@
-// By their own names: the whole library takes longer to load than what is used of it.
-import * as errors from 'jose/errors';
 import { createRemoteJWKSet } from 'jose/jwks/remote';
-import { jwtVerify } from 'jose/jwt/verify';
 import type { JWTPayload } from 'jose';
 import type { Clock } from '../clock.ts';
+import { issuersOfTenant, verifyEntraToken, type TokenFault } from '../entra-token.ts';
 import type { AuthCheck, AuthVerdict } from './webhook-auth.ts';
 
 /** A token of Entra in `Authorization: Bearer`, as Event Grid sends it to an endpoint that Entra protects. */
@@ -28,7 +26,7 @@ export const eventGridRole = 'AzureEventGridSecureWebhookSubscriber';
 /** The issuers and keys of a tenant of Azure's public cloud. */
 export function entraTenant(tenantId: string): Pick<EntraAuth, 'issuers' | 'keysUrl'> {
   return {
-    issuers: [`https://sts.windows.net/${tenantId}/`, `https://login.microsoftonline.com/${tenantId}/v2.0`],
+    issuers: issuersOfTenant(tenantId),
     keysUrl: new URL(`https://login.microsoftonline.com/${tenantId}/discovery/v2.0/keys`),
   };
 }
@@ -39,22 +37,12 @@ const clockToleranceSeconds = 300;
 export function entraCheck(auth: EntraAuth, clock: Clock): AuthCheck {
   const { issuers, audiences, keysUrl, caller } = auth;
   const keys = createRemoteJWKSet(keysUrl);
+  const trust = { issuers, audiences, clockToleranceSeconds, clock };
   return async (headers) => {
     const token = /^Bearer +(?<token>[\w.-]+)$/i.exec(headers.get('authorization') ?? '')?.groups?.['token'];
     if (token === undefined) return refused(401, 'The request has no bearer token.');
-    try {
-      const { payload } = await jwtVerify(token, keys, {
-        algorithms: ['RS256'],
-        issuer: [...issuers],
-        audience: [...audiences],
-        currentDate: new Date(clock.now()),
-        clockTolerance: clockToleranceSeconds,
-        requiredClaims: ['exp'],
-      });
-      return mayDeliver(payload, caller);
-    } catch (error) {
-      return verdictOn(error);
-    }
+    const verified = await verifyEntraToken(token, async () => keys, trust);
+    return 'fault' in verified ? verdictOn(verified.fault) : mayDeliver(verified.claims, caller);
   };
 }
 
@@ -70,22 +58,12 @@ function mayDeliver(payload: JWTPayload, caller: EntraAuth['caller']): AuthVerdi
   return has ? { allowed: true } : refused(403, `The token lacks the role ${caller.role}.`);
 }
 
-/** What went wrong, without a word of the token. Only what speaks of the token itself is the sender's fault. */
-function verdictOn(error: unknown): AuthVerdict {
-  if (error instanceof errors.JWTExpired) return refused(401, 'The token has expired.');
-  if (error instanceof errors.JWTClaimValidationFailed)
-    return refused(401, `The token's ${error.claim} is not the expected one.`);
-  const untrusted =
-    error instanceof errors.JWSSignatureVerificationFailed ||
-    error instanceof errors.JWKSNoMatchingKey ||
-    error instanceof errors.JWKSMultipleMatchingKeys;
-  if (untrusted) return refused(401, 'The token is not signed with a key of the tenant.');
-  const unreadable =
-    error instanceof errors.JWSInvalid ||
-    error instanceof errors.JWTInvalid ||
-    error instanceof errors.JOSEAlgNotAllowed ||
-    error instanceof errors.JOSENotSupported;
-  if (unreadable) return refused(401, 'The token is no RS256 JWT.');
+/** What went wrong, without a word of the token. */
+function verdictOn(fault: TokenFault): AuthVerdict {
+  if (fault.kind === 'expired') return refused(401, 'The token has expired.');
+  if (fault.kind === 'claim') return refused(401, `The token's ${fault.claim} is not the expected one.`);
+  if (fault.kind === 'signature') return refused(401, 'The token is not signed with a key of the tenant.');
+  if (fault.kind === 'unreadable') return refused(401, 'The token is no RS256 JWT.');
   return refused(503, "The tenant's signing keys can't be read now.");
 }
 
