@@ -124,6 +124,11 @@ describe('the configuration', () => {
       /keyturn\.yaml:19: secrets\.orders-db\.windows\.0\.timeZone: must be an IANA time zone/,
     ],
     [
+      'a window that opens on no day',
+      `${good}    windows: [{ days: [], from: "22:00", to: "04:00", timeZone: UTC }]\n`,
+      /keyturn\.yaml:15: secrets\.orders-db\.windows\.0\.days: must name at least one day/,
+    ],
+    [
       'no window at all',
       `${good}    windows: []\n`,
       /keyturn\.yaml:15: secrets\.orders-db\.windows: must hold at least one window/,

@@ -36,6 +36,12 @@ describe('a maintenance window', () => {
     ]);
   });
 
+  it('that can never open is no window', () => {
+    const at = Date.UTC(2026, 0);
+    expect(() => nextOpening([window('22:00', '23:30', { days: [] })], at)).toThrow('needs a day');
+    expect(() => nextOpening([window('late', '23:30')], at)).toThrow('A time of day is 22:00, not late.');
+  });
+
   it('that is open opens at once', () => {
     expect(opening([window('22:00', '23:30')], '2026-01-05T21:47Z')).toEqual([
       '2026-01-05T21:47',

@@ -83,6 +83,7 @@ function nextEdge(window: MaintenanceWindow, at: number): number {
     .filter((day) => opensOn(window, day))
     .flatMap((day) => [day * dayMs + opens, day * dayMs + closes])
     .filter((edge) => edge > wall);
+  if (edges.length === 0) throw new RangeError('A maintenance window needs a day on which it opens.');
   return nextWallTime(window.timeZone, at, Math.min(...edges));
 }
 
@@ -100,5 +101,6 @@ function timesOf({ from, to }: MaintenanceWindow): { readonly opens: number; rea
 
 function sinceMidnightMs(time: string): number {
   const [hours = Number.NaN, minutes = Number.NaN] = time.split(':').map(Number);
+  if (Number.isNaN(hours + minutes)) throw new RangeError(`A time of day is 22:00, not ${time}.`);
   return (hours * 60 + minutes) * 60_000;
 }
