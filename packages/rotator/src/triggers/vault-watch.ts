@@ -59,7 +59,9 @@ export function watchVault(at: {
     while (!stopped) {
       for (const secret of own) {
         if (stopped) return;
-        await look(secret).catch((error: unknown) => at.failed(secret, error));
+        await look(secret).catch((error: unknown) => {
+          if (!stopped) at.failed(secret, error); // who stops takes the database away
+        });
         await clock.sleep(everyMs / own.length);
       }
     }
