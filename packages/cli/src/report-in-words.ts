@@ -7,6 +7,12 @@ export function reportInWords(report: ServiceReport): string {
       return `event: ${report.event.kind} of ${report.event.secret}: ${report.action}, because ${report.reason}`;
     case 'vault unseen':
       return `${report.secret} could not be looked at: ${inWords(report.error)}`;
+    case 'drift':
+      return report.findings.length === 0
+        ? `${report.secret} is again as its last rotation left it`
+        : `${report.secret} has drifted: ${report.findings.map(({ says }) => says).join('; ')}`;
+    case 'drift unseen':
+      return `${report.secret} could not be looked at for drift: ${inWords(report.error)}`;
     case 'accepted':
       return `${report.events} events accepted, ${report.ignored} of no concern`;
     case 'refused':

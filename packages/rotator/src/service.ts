@@ -11,12 +11,15 @@ import type { NotifierReport } from './notify/target-queue.ts';
 import type { Due } from './policy/due.ts';
 import { spreadMs } from './policy/spread.ts';
 import { whenStarts, whyItWaits, type WhenStartsFacts } from './policy/when-starts.ts';
+import type { DriftFinding } from './policy/drift-facts.ts';
+import { findDrift } from './drift.ts';
 import { rotationId } from './rotation.ts';
 import { openRotator, type Rotator, type RotatorOptions } from './rotator.ts';
 import { requireRole, type ApiEnvironment, type Auth } from './server/api-auth.ts';
 import { apiRoutes } from './server/api-routes.ts';
 import { openMetrics } from './telemetry/metrics.ts';
 import { openTraces } from './telemetry/traces.ts';
+import { watchDrift, type DriftWatch } from './triggers/drift-watch.ts';
 import { eventGridRoutes, type DeliveryReport } from './triggers/event-grid-routes.ts';
 import { openInbox } from './triggers/inbox.ts';
 import { decide } from './triggers/on-vault-event.ts';
@@ -34,6 +37,9 @@ export type ServiceReport =
   | { readonly kind: 'notifications'; readonly report: NotifierReport }
   | { readonly kind: 'event'; readonly event: VaultEvent; readonly action: string; readonly reason: string }
   | { readonly kind: 'vault unseen'; readonly secret: string; readonly error: unknown }
+  /** Something is not as the last rotation left it, or no longer. */
+  | { readonly kind: 'drift'; readonly secret: string; readonly findings: readonly DriftFinding[] }
+  | { readonly kind: 'drift unseen'; readonly secret: string; readonly error: unknown }
   /** A rotation of a rotator that is gone is gone on with, here or at another one that lives. */
   | ({ readonly kind: 'taken over' } & TakenOver)
   | { readonly kind: 'unexpected'; readonly error: unknown };
@@ -45,6 +51,8 @@ export interface ServiceOptions extends Omit<RotatorOptions, 'serve' | 'outlook'
   readonly events?: WebhookAuth;
   /** How often each secret is looked at in the vault, milliseconds. */
   readonly watchEveryMs: number;
+  /** How often each secret is looked at for drift, milliseconds. */
+  readonly driftEveryMs?: number;
   /** Who is told what becomes of rotations. */
   readonly notify?: readonly Target[];
   readonly tell: (report: ServiceReport) => void;
@@ -56,19 +64,21 @@ export interface Service extends Pick<Rotator, 'url' | 'operator' | 'failed'> {
   close(): Promise<void>;
 }
 
+const dayMs = 86_400_000;
 const atOnce = 4;
 const handleWithinMs = 60_000;
 const rememberEventsMs = 7 * 86_400_000;
 
 /** Opens a service. It resolves when it listens; what fails for a passing reason afterwards is told and tried again. */
 export async function openService(options: ServiceOptions): Promise<Service> {
-  const { vault, auth, events, watchEveryMs, tell, clock = systemClock } = options;
+  const { vault, auth, events, watchEveryMs, driftEveryMs = dayMs, tell, clock = systemClock } = options;
   const names = options.secrets.map(({ policy }) => policy.secret);
   const policies = new Map(options.secrets.map(({ policy }) => [policy.secret.toLowerCase(), policy]));
   const now = (): string => new Date(clock.now()).toISOString();
   let watch: VaultWatch | undefined;
   let rotator: Rotator | undefined;
   let schedule: Schedule | undefined;
+  let drifts: DriftWatch | undefined;
   const undo: (() => Promise<unknown> | void)[] = [];
   const close = async (): Promise<void> => {
     for (const step of undo.splice(0).toReversed()) await step();
@@ -110,11 +120,13 @@ export async function openService(options: ServiceOptions): Promise<Service> {
       secrets: all.map(({ secret, open: underWay }) => {
         const seen = watch?.seen(secret);
         const isOverlap = underWay?.version !== undefined && underWay.version === seen?.version;
+        const drifted = drifts?.findings(secret);
         return {
           secret,
           ...(seen ? { publishedAt: seen.createdAt } : {}),
           ...(seen?.expiresAt === undefined ? {} : { expiresAt: seen.expiresAt }),
           ...(isOverlap ? { overlapOpenedAt: seen.createdAt } : {}),
+          ...(drifted === undefined ? {} : { drifted }),
         };
       }),
     };
@@ -132,6 +144,42 @@ export async function openService(options: ServiceOptions): Promise<Service> {
   function dueOf(secret: string): Due | undefined {
     const facts = startFacts(secret);
     return facts && whenStarts(facts);
+  }
+
+  /** What a rotation has open is its own business: it is looked at when it has ended. */
+  function openDriftWatch({ operator, database }: Pick<Rotator, 'operator' | 'database'>): DriftWatch {
+    const sources = new Map(options.secrets.map(({ policy, source }) => [policy.secret, source]));
+    const openRotation = async (secret: string) => {
+      const id = await operator.underWay(secret);
+      return id === undefined ? undefined : { id, attended: true };
+    };
+    const journal = {
+      openRotation,
+      instances: (secret: string) => database.registry.instances(secret),
+    };
+    return watchDrift({
+      secrets: names,
+      everyMs: driftEveryMs,
+      clock,
+      async find(secret) {
+        const source = sources.get(secret);
+        if (!source || (await openRotation(secret))) return undefined;
+        return findDrift({ secret, source, vault, journal });
+      },
+      changed({ secret, findings }) {
+        tell({ kind: 'drift', secret, findings });
+        const version = watch?.seen(secret)?.version ?? '';
+        if (findings.length > 0)
+          notifier.notify({
+            kind: 'drifted',
+            at: now(),
+            secret,
+            version,
+            findings: findings.map(({ says }) => says),
+          });
+      },
+      failed: (secret, error) => tell({ kind: 'drift unseen', secret, error }),
+    });
   }
 
   /** An event is a reason to look: nothing but what the vault and the journal say decides. */
@@ -240,6 +288,8 @@ export async function openService(options: ServiceOptions): Promise<Service> {
       start: async (secret, why) => void (await operator.start({ secret, by: { who: 'schedule', why } })),
     });
     undo.push(() => schedule?.stop());
+    drifts = openDriftWatch({ operator, database });
+    undo.push(() => drifts?.stop());
     undo.push(operator.watch((record) => schedule?.record(record))); // whichever replica runs it
     for (const [secret, [newest]] of await database.history.latest())
       if (newest?.state === 'failed' && newest.failure) schedule.failed(secret, newest.failure);

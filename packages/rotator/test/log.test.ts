@@ -142,11 +142,12 @@ describe('an error', () => {
   ])('shows no value that stands in it: one %s', (_, error) => {
     log.failed(error());
     log.tell({ kind: 'vault unseen', secret, error: error() });
+    log.tell({ kind: 'drift unseen', secret, error: error() });
     log.tell({ kind: 'failed', event: told, attempts: 1, nextInMs: 1_000, error: error() });
     log.tell({ kind: 'unexpected', error: error() });
     log.tell({ kind: 'inbox unreadable', error: error() });
     expect(lines.join()).not.toContain(value);
-    expect(written().map(({ level }) => level)).toEqual(['error', 'warn', 'warn', 'error', 'error']);
+    expect(written().map(({ level }) => level)).toEqual(['error', 'warn', 'warn', 'warn', 'error', 'error']);
   });
 
   it('of ours is shown with its code and what to do', () => {

@@ -50,7 +50,8 @@ describe('of each secret', () => {
 
   it('how long its overlap window is open is shown, and 0 while none is', async () => {
     expect(await figures('keyturn_overlap_open_seconds')).toEqual({ 'orders-db': 0 });
-    status = { ...status, secrets: [{ secret: 'orders-db', overlapOpenedAt: clock.now() }] };
+    status = { ...status, secrets: [{ secret: 'orders-db', overlapOpenedAt: clock.now(), drifted: 2 }] };
+    expect(await figures('keyturn_drift_findings')).toEqual({ 'orders-db': 2 });
     clock.advance(90_000);
     expect(await figures('keyturn_overlap_open_seconds')).toEqual({ 'orders-db': 90 });
   });
@@ -152,7 +153,7 @@ it('with 10,000 secrets a scrape takes less than a second', async () => {
 
 it('every metric is in the table for users, with its labels', async () => {
   const notifications = () => [{ target: 'slack', waiting: 0, delivered: 0, dropped: 0, gaveUp: 0 }];
-  status = { ...status, secrets: [{ secret: 'a', publishedAt: 0, expiresAt: 0 }] };
+  status = { ...status, secrets: [{ secret: 'a', publishedAt: 0, expiresAt: 0, drifted: 2 }] };
   metrics = openMetrics({ clock, status: () => status, notifications });
   metrics.vaultRequest({ operation: 'read', status: 200 });
   metrics.record(started);

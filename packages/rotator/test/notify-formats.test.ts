@@ -33,6 +33,7 @@ const oneOfEach: Record<EventKind, Notice> = {
   closed: { kind: 'ended', at, outcome },
   failed: { kind: 'failed', at, rotation, failure },
   approvalWanted: { kind: 'approval wanted', at, rotation, requestedBy: 'ann@example.com' },
+  drifted: { kind: 'drifted', at, secret: 'orders-db', version: 'v1', findings: ['b lives'] },
   expired: { kind: 'expired', at, secret: 'orders-db', version: 'v1' },
 };
 const kinds = Object.keys(eventKinds) as EventKind[];
@@ -71,6 +72,7 @@ describe('CloudEvents', () => {
       'rolledBack',
       'failed',
       'approvalWanted',
+      'drifted',
       'expired',
     ]);
   });

@@ -85,6 +85,7 @@ async function serve(
       ...(config.events ? { events: await webhookAuth(config.events, vault) } : {}),
       notify: targets(config, vault),
       watchEveryMs: config.watch,
+      driftEveryMs: config.drift.every,
       counted: (live) => (replicas = live),
       report: log.record,
       tell: log.tell,

@@ -237,6 +237,14 @@ export const configuration = z.strictObject({
   events: events.optional(),
   notify: z.record(name, target).default({}).describe('Who is told, by a name for logs and metrics.'),
   watch: duration.default(60_000).describe('How often keyturn serve looks at each secret in the vault.'),
+  drift: z
+    .strictObject({
+      every: duration
+        .default(86_400_000)
+        .refine((everyMs) => everyMs >= 3_600_000, 'must be at least 1h')
+        .describe('How often keyturn serve looks for what is not as the last rotation left it.'),
+    })
+    .prefault({}),
   secrets: z.record(secretName, secret),
 });
 

@@ -14,6 +14,7 @@ export const eventKinds = {
   closed: { type: 'keyturn.rotation.closed', audience: 'machines' },
   failed: { type: 'keyturn.rotation.failed', audience: 'people' },
   approvalWanted: { type: 'keyturn.rotation.approval-wanted', audience: 'people' },
+  drifted: { type: 'keyturn.secret.drifted', audience: 'people' },
   expired: { type: 'keyturn.secret.expired', audience: 'people' },
 } as const satisfies Record<string, { readonly type: string; readonly audience: Audience }>;
 

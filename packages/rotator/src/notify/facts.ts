@@ -7,7 +7,7 @@ import { plainText } from './plain-text.ts';
 /** The plain facts of one event; no field of it ever holds a value. */
 export type EventData = {
   readonly secret: string;
-  /** The version that the rotation replaces, or the one that has expired. */
+  /** The version that the rotation replaces, or the one that has expired or drifted. */
   readonly from: string;
   readonly rotation?: RotationId;
   readonly phase?: string;
@@ -48,6 +48,12 @@ export function factsOf(notice: Notice): Facts | undefined {
     case 'expired': {
       const { secret, version } = notice;
       return { kind: 'expired', at, detail: version, data: { secret, from: version } };
+    }
+    case 'drifted': {
+      const { secret, version, findings } = notice;
+      const reason = plainText(findings.join('; '), longestText);
+      const hint = plainText(`keyturn drift ${secret}`, longestText);
+      return { kind: 'drifted', at, detail: reason, data: { secret, from: version, reason, hint } };
     }
     case 'failed': {
       const { code, message, hint } = notice.failure;

@@ -60,6 +60,11 @@ const wordings: Record<EventKind, Wording> = {
     title: 'a rotation waits for approval',
     text: 'Somebody other than the requester has to approve it.',
   },
+  drifted: {
+    tone: 'warning',
+    title: 'something is not as the last rotation left it',
+    text: 'Somebody has changed the vault or the source by hand, or something was left behind. Nothing was done about it.',
+  },
   expired: {
     tone: 'attention',
     title: 'the secret has expired',

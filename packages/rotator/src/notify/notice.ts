@@ -21,7 +21,16 @@ export type Notice =
       readonly why?: string;
     }
   /** The vault says that the current version has expired and no rotation of it has closed. */
-  | { readonly kind: 'expired'; readonly at: string; readonly secret: string; readonly version: string };
+  | { readonly kind: 'expired'; readonly at: string; readonly secret: string; readonly version: string }
+  /** Something is not as the last rotation left it; `version` is the current one. */
+  | {
+      readonly kind: 'drifted';
+      readonly at: string;
+      readonly secret: string;
+      readonly version: string;
+      /** What was found, in plain words. */
+      readonly findings: readonly string[];
+    };
 
 /** How a rotation goes on. */
 export type ProgressRecord = Extract<

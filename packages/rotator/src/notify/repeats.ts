@@ -22,9 +22,17 @@ interface Rotating {
 }
 
 const hourMs = 3_600_000;
-const lasting = new Set<EventKind>(['held', 'straggler', 'retrying', 'failed', 'approvalWanted', 'expired']);
+const lasting = new Set<EventKind>([
+  'held',
+  'straggler',
+  'retrying',
+  'failed',
+  'approvalWanted',
+  'expired',
+  'drifted',
+]);
 /** These are told of a rotation once, on whichever way it is. */
-const onBothWays = new Set<EventKind>(['rejected', 'closed', 'rolledBack', 'expired']);
+const onBothWays = new Set<EventKind>(['rejected', 'closed', 'rolledBack', 'expired', 'drifted']);
 
 /** `most`: how many rotations are remembered. Of the one that was heard of least lately, all may be told again. */
 export function openRepeats(most = 20_000): Repeats {

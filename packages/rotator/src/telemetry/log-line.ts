@@ -88,6 +88,12 @@ export function reportLine(report: ServiceReport): LogLine {
       return line('error', 'inbox unreadable', plainError(report.error));
     case 'vault unseen':
       return line('warn', 'vault unseen', { secret: report.secret, ...plainError(report.error) });
+    case 'drift': {
+      const findings = report.findings.map(({ check, says }) => `${check}: ${says}`);
+      return line(findings.length > 0 ? 'warn' : 'info', 'drift', { secret: report.secret, findings });
+    }
+    case 'drift unseen':
+      return line('warn', 'drift unseen', { secret: report.secret, ...plainError(report.error) });
     case 'taken over': {
       const { rotation, from } = report;
       const secret = rotation.slice(0, rotation.lastIndexOf('@'));

@@ -56,12 +56,13 @@ export function openMetrics(options: MetricsOptions): Metrics {
 
   function show({ secrets, connectedInstances }: RotatorStatus): void {
     const now = clock.now();
-    for (const gauge of [own.age, own.expires, own.overlap, own.stragglers]) gauge.reset();
-    for (const { secret, publishedAt, expiresAt, overlapOpenedAt } of secrets) {
+    for (const gauge of [own.age, own.expires, own.overlap, own.stragglers, own.drift]) gauge.reset();
+    for (const { secret, publishedAt, expiresAt, overlapOpenedAt, drifted } of secrets) {
       if (publishedAt !== undefined) own.age.set({ secret }, seconds(now - publishedAt));
       if (expiresAt !== undefined) own.expires.set({ secret }, (expiresAt - now) / 1_000);
       own.overlap.set({ secret }, overlapOpenedAt === undefined ? 0 : seconds(now - overlapOpenedAt));
       own.stragglers.set({ secret }, stragglers.get(secret) ?? 0);
+      if (drifted !== undefined) own.drift.set({ secret }, drifted);
     }
     own.connected.set(connectedInstances);
     own.dropped.reset();
@@ -115,6 +116,7 @@ function instruments(registry: Registry) {
       'How long the overlap window has been open; 0 while none is.',
     ),
     stragglers: perSecret('keyturn_stragglers', 'Instances and sessions that keep the overlap window open.'),
+    drift: perSecret('keyturn_drift_findings', 'What is not as the last rotation left it, by the last look.'),
     rotations: counter('keyturn_rotations_total', 'Rotations that ended, by outcome.', ['outcome']),
     duration: new Histogram({
       name: 'keyturn_rotation_duration_seconds',

@@ -7,6 +7,8 @@ export interface SecretStatus {
   readonly expiresAt?: number;
   /** When the new version of the open rotation was published; absent if no overlap window is open. */
   readonly overlapOpenedAt?: number;
+  /** How many findings the last look for drift had; absent before the first. */
+  readonly drifted?: number;
 }
 
 /** What metrics are made of besides the rotations' own records. */
