@@ -51,6 +51,8 @@ export interface Rotator {
   /** Starts rotations, or joins or resumes the one of a secret that is open, and says something to those. */
   readonly operator: Operator;
   readonly database: Database;
+  /** Drops rotations that ended before a moment (ISO 8601), so many at most; returns how many it dropped. */
+  prune(endedBefore: string, limit: number): Promise<number>;
   /** How many instances listen to this rotator. */
   connectedInstances(): number;
   /** Rejects once this rotator has lost its lock: it does nothing any more. */
@@ -166,6 +168,12 @@ export async function openRotator(options: RotatorOptions): Promise<Rotator> {
       operator,
       database,
       failed: journal.lost,
+      async prune(endedBefore, limit) {
+        const ids = await database.history.endedBefore(endedBefore, limit);
+        for (const id of ids) await journal.forget(id);
+        await database.history.forget(ids);
+        return ids.length;
+      },
       connectedInstances: () => connected,
       close,
     };

@@ -24,6 +24,7 @@ import { eventGridRoutes, type DeliveryReport } from './triggers/event-grid-rout
 import { openInbox } from './triggers/inbox.ts';
 import { decide } from './triggers/on-vault-event.ts';
 import type { Outlook } from './triggers/operator.ts';
+import { keepPruning } from './triggers/pruning.ts';
 import { openSchedule, type Failure, type Schedule } from './triggers/schedule.ts';
 import type { VaultEvent } from './triggers/vault-event.ts';
 import { watchVault, type VaultWatch } from './triggers/vault-watch.ts';
@@ -53,6 +54,8 @@ export interface ServiceOptions extends Omit<RotatorOptions, 'serve' | 'outlook'
   readonly watchEveryMs: number;
   /** How often each secret is looked at for drift, milliseconds. */
   readonly driftEveryMs?: number;
+  /** How long a rotation that has ended is remembered, milliseconds. */
+  readonly keepMs?: number;
   /** Who is told what becomes of rotations. */
   readonly notify?: readonly Target[];
   readonly tell: (report: ServiceReport) => void;
@@ -112,6 +115,8 @@ export async function openService(options: ServiceOptions): Promise<Service> {
       traces.failed(record.rotation, record, record.at);
     }
   }
+
+  const unexpected = (error: unknown): void => tell({ kind: 'unexpected', error });
 
   async function status() {
     const all = (await rotator?.operator.secrets()) ?? [];
@@ -246,7 +251,6 @@ export async function openService(options: ServiceOptions): Promise<Service> {
         };
       },
       serve(fleet, { operator }) {
-        const unexpected = (error: unknown): void => tell({ kind: 'unexpected', error });
         const api = apiRoutes({ operations: operator, auth, fleet, unexpected });
         const app = new Hono<ApiEnvironment>();
         app.get('/metrics', requireRole(auth, 'viewer'), async (context) =>
@@ -290,6 +294,9 @@ export async function openService(options: ServiceOptions): Promise<Service> {
     undo.push(() => schedule?.stop());
     drifts = openDriftWatch({ operator, database });
     undo.push(() => drifts?.stop());
+    const { keepMs = 400 * dayMs } = options;
+    const { prune } = rotator;
+    undo.push(keepPruning({ keepMs, clock, random: Math.random, prune, failed: unexpected }));
     undo.push(operator.watch((record) => schedule?.record(record))); // whichever replica runs it
     for (const [secret, [newest]] of await database.history.latest())
       if (newest?.state === 'failed' && newest.failure) schedule.failed(secret, newest.failure);

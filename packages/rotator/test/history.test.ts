@@ -162,6 +162,30 @@ describe('the history', () => {
     expect(latest.get('orders-db')?.map(({ id }) => id)).toEqual(['orders-db@v3', 'orders-db@v2']);
   });
 
+  it('names what may be forgotten: what has ended, but for the newest two of each secret, and forgets it whole', async () => {
+    const ended = [
+      'orders-db@v1',
+      'billing@w1',
+      'orders-db@v2',
+      'orders-db@v4',
+      'orders-db@v5',
+      'orders-db@v6',
+    ];
+    history.record(record({ kind: 'requested', request }, 'orders-db@v3')); // still open, before v4
+    for (const id of ended) history.record(record({ kind: 'ended', outcome }, id));
+    await history.close();
+    const later = '2027-01-01T00:00:00.000Z';
+    expect(await history.endedBefore(later, 10)).toEqual(['orders-db@v1', 'orders-db@v2', 'orders-db@v4']);
+    expect(await history.endedBefore(later, 1)).toEqual(['orders-db@v1']);
+    expect(await history.endedBefore('2026-01-01T00:00:00.000Z', 10)).toEqual([]);
+
+    await history.forget(['orders-db@v1', 'orders-db@v2']);
+    expect(await history.rotation('orders-db@v1')).toBeUndefined();
+    expect(await history.story('orders-db@v2')).toEqual([]);
+    expect(await history.story('orders-db@v4')).toHaveLength(1);
+    expect(await history.endedBefore(later, 10)).toEqual(['orders-db@v4']);
+  });
+
   it('tells every replica what one of them records, once and in order', async () => {
     const otherChanges = openChanges(world.server.url());
     const other = await openHistory(pool, { vault: vaultUrl, changes: otherChanges });

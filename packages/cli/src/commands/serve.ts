@@ -86,6 +86,7 @@ async function serve(
       notify: targets(config, vault),
       watchEveryMs: config.watch,
       driftEveryMs: config.drift.every,
+      keepMs: config.history.keep,
       counted: (live) => (replicas = live),
       report: log.record,
       tell: log.tell,

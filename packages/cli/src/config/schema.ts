@@ -245,6 +245,14 @@ export const configuration = z.strictObject({
         .describe('How often keyturn serve looks for what is not as the last rotation left it.'),
     })
     .prefault({}),
+  history: z
+    .strictObject({
+      keep: duration
+        .default(400 * 86_400_000)
+        .refine((keepMs) => keepMs >= 30 * 86_400_000, 'must be at least 30d')
+        .describe('How long keyturn serve remembers a rotation that has ended.'),
+    })
+    .prefault({}),
   secrets: z.record(secretName, secret),
 });
 

@@ -18,6 +18,13 @@ export interface History {
   latest(): Promise<ReadonlyMap<string, readonly RotationStatus[]>>;
   /** All that happened to one, oldest first. */
   story(id: RotationId): Promise<readonly RotationRecord[]>;
+  /**
+   * Rotations that ended before a moment (ISO 8601), the oldest first, and never the newest two of a secret: what people
+   * and the schedule ask for.
+   */
+  endedBefore(moment: string, limit: number): Promise<readonly RotationId[]>;
+  /** Drops all that is known of them. */
+  forget(ids: readonly RotationId[]): Promise<void>;
   /** Calls back with each record that any replica keeps. Returns the way out. */
   watch(listener: (record: RotationRecord) => void): () => void;
   /** Resolves when all that was recorded has been kept, or can't be. */
@@ -182,6 +189,23 @@ export async function openHistory(
         [vault, id],
       );
       return rows.map(({ record }) => record);
+    },
+    async endedBefore(moment, limit) {
+      const rows = await query<{ id: RotationId }>(
+        `select id from (
+           select id, ended, updated_at, row_number() over (partition by secret order by updated_at desc) as newest
+           from keyturn.rotation where vault = $1) as one
+         where ended and newest > 2 and updated_at < $2 order by updated_at limit $3`,
+        [vault, moment, limit],
+      );
+      return rows.map(({ id }) => id);
+    },
+    async forget(ids) {
+      await query(
+        `with events as (delete from keyturn.event where vault = $1 and rotation = any($2))
+         delete from keyturn.rotation where vault = $1 and id = any($2)`,
+        [vault, ids],
+      );
     },
     watch(listener) {
       listeners.add(listener);

@@ -31,6 +31,8 @@ export interface Journal {
   unfinished(secret: string): Promise<readonly Requested[]>;
   /** Says something to a rotation; one that has ended doesn't hear it. */
   tell(id: RotationId, order: GivenOrder): Promise<void>;
+  /** Drops what the engine remembers of a rotation that has ended. */
+  forget(id: RotationId): Promise<void>;
   /** Lets a step that changes things finish, then stops; open rotations stay resumable. */
   close(): Promise<void>;
 }
@@ -128,6 +130,15 @@ export async function openJournal(options: JournalOptions): Promise<Journal> {
     }
   }
 
+  /** The latest first: whoever counts attempts meanwhile meets no gap. */
+  async function forget(id: RotationId): Promise<void> {
+    for (;;) {
+      const latest = await latestAttempt(id);
+      await DBOS.deleteWorkflow(latest);
+      if (latest === attemptId(id, 1)) return;
+    }
+  }
+
   async function begun(request: Requested): Promise<WorkflowHandle<Outcome>> {
     for (let attemptNumber = 1; ; attemptNumber += 1) {
       const workflowID = attemptId(request.id, attemptNumber);
@@ -183,6 +194,7 @@ export async function openJournal(options: JournalOptions): Promise<Journal> {
     unfinished: (secret) => orLost(unfinished(secret)),
     tell: async (id, order) =>
       orLost(latestAttempt(id).then((attemptOf) => DBOS.send(attemptOf, order, 'operator'))),
+    forget: (id) => orLost(forget(id)),
     async close() {
       closing = true;
       stopCounting();
