@@ -122,7 +122,8 @@ program
   )
   .action(async (options: { config: string; json: boolean; log: LogKind }) => {
     const { serveCommand } = await import('./commands/serve.ts');
-    process.exitCode = await serveCommand(options, output, interrupted);
+    // Whatever still sleeps in the background may do so for an hour.
+    process.exit(await serveCommand(options, output, interrupted));
   });
 
 program

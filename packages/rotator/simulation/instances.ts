@@ -91,7 +91,10 @@ export function startInstance(at: {
   function adopt({ version, credential }: StoredVersion, index: number): void {
     if (current && (current.version === version || index < current.index)) return;
     if (current && since() < traits.stubbornUntil) return;
-    const works = credential.alive && !credential.lost && credential.slot !== traits.refusedSlot;
+    const { refusedSlot } = traits;
+    const isRefused =
+      refusedSlot !== undefined && refusedSlot.slot === credential.slot && since() < refusedSlot.until;
+    const works = credential.alive && !credential.lost && !isRefused;
     if (!works) {
       refused[version] = (refused[version] ?? 0) + 1;
       if (version !== tried) tell(() => `${name} is refused with ${version}`);

@@ -116,7 +116,10 @@ const meddlings: Readonly<Record<Meddling, (world: World) => void>> = {
   'disables the current version for a while': ({ vault, timeline, random }) => {
     const current = vault.newest();
     current.enabled = false;
-    timeline.after(random.between(1_000, 300_000), () => (current.enabled = !current.disabledByKeyturn));
+    timeline.after(
+      random.between(1_000, 300_000),
+      () => (current.enabled = !current.disabledByKeyturn && !current.credential.refused),
+    );
   },
   'changes the password in a slot': ({ source, random }) => {
     const live = source.live();

@@ -43,7 +43,7 @@ export interface InstanceTraits {
   /** How long it works on with what it has replaced. */
   readonly drainMs: number;
   /** The slot whose credentials are refused to it, whatever the source says. */
-  readonly refusedSlot?: 'a' | 'b';
+  readonly refusedSlot?: { readonly slot: 'a' | 'b'; readonly until: number };
   /** It hears nothing and reports nothing from one time to another; what it holds goes on being used. */
   readonly cutOff?: { readonly from: number; readonly until: number };
   /** It takes nothing new before this time. */
@@ -236,7 +236,7 @@ function drawInstance(
     // What nobody sees, neither reported nor by the source, must keep the time that was declared for it.
     drainMs: reports || tellsUsage ? random.of([0, 2_000, 30_000, 4 * minute]) : 0,
     stubbornUntil: reports && random.chance(0.08) ? healedAt : 0,
-    ...(reports && random.chance(0.06) ? { refusedSlot: 'b' as const } : {}),
+    ...(reports && random.chance(0.06) ? { refusedSlot: { slot: 'b' as const, until: healedAt } } : {}),
     ...(reports && random.chance(0.1) ? { cutOff } : {}),
     ...(random.chance(0.1) ? { dies } : {}),
   };

@@ -108,7 +108,9 @@ export async function live(seed: number, { told = false } = {}): Promise<Run> {
 
   /** Whose doing is it that this credential is refused from now on? */
   function ended(credential: Credential): void {
-    const isPeoples = excusedRotations.has(begun) || isRaced(credential);
+    const underWay = [begun, ...world.allOpen().map(({ request }) => request.id)];
+    const isPeoples =
+      underWay.some((id) => excusedRotations.has(id)) || isRaced(credential) || isSaidToBeIdle(credential);
     if (isPeoples) excused.add(credential);
   }
 
@@ -119,6 +121,12 @@ export async function live(seed: number, { told = false } = {}): Promise<Run> {
     const momentMs = isCalm ? 4 * latency.mostMs : 6 * policy.requestTimeoutMs;
     const justNow = timeline.now + vaultSkewMs - momentMs;
     return vault.stored.some((one) => one.credential === credential && !one.byKeyturn && one.setAt > justNow);
+  }
+
+  /** Whoever disables a version says that nobody uses it; a source that can't tell doesn't contradict. */
+  function isSaidToBeIdle(credential: Credential): boolean {
+    const holding = vault.stored.filter((one) => one.credential === credential);
+    return !scenario.source.tellsUsage && holding.some((one) => !one.enabled && !one.disabledByKeyturn);
   }
 
   function startRotator(executorId: string): void {

@@ -38,6 +38,16 @@ describe('a rotation whose new credential would take a slot that is in use', () 
     expect(world.source.authenticates(world.oldValue)).toBe(true);
   });
 
+  it('does not start while an instance says that it holds it, though the source can not tell and the version is disabled', async () => {
+    const world = await republished();
+    world.source.hideUsage();
+    world.vault.find('v1').enabled = false;
+    const failure = failureOf(await world.request());
+    expect(failure.code).toBe('PREFLIGHT');
+    expect(failure.message).toContain('is still in use by orders-api/one, orders-api/two');
+    expect(world.source.authenticates(world.oldValue)).toBe(true);
+  });
+
   it('starts once nobody is left in it', async () => {
     const world = await republished();
     world.vault.find('v1').enabled = false;

@@ -71,7 +71,8 @@ async function warn({ policy, fleet, source, secret, report }: Rotation, { ref }
 async function refuseIfInUse(rotation: Rotation, ref: CredentialRef): Promise<void> {
   const usage = await rotation.source.usage(ref);
   if (await findPublished(rotation)) return;
-  const refusal = slotInUse({ ref, usage }, await rotation.vault.versions(rotation.secret));
+  const { vault, fleet, secret } = rotation;
+  const refusal = slotInUse({ ref, usage }, await vault.versions(secret), await fleet.instances(secret));
   if (refusal) throw refused(rotation, refusal);
 }
 

@@ -38,14 +38,15 @@ function toSaid({ mark, says, hint }: SourceFinding): Said {
 }
 
 /** The new credential takes a slot: nobody may still be using what is in it. */
-export const idleSlot: PlanCheck = ({ rotation, ref, others, versions }) => {
+export const idleSlot: PlanCheck = ({ rotation, ref, others, versions, instances }) => {
   if ('failure' in rotation) return [notChecked(`not known: ${rotation.failure.message}`)];
   if ('failure' in versions) return [notChecked(`not known: ${versions.failure.message}`)];
   if ('failure' in ref) return [failed(ref.failure)];
   return ofSeen(others, (all) => {
     const published = publishedBy(rotation.seen.id, versions.seen);
     if (published !== undefined) return [ok(`this rotation has issued already, and published ${published}`)];
-    const refusals = all.flatMap((other) => slotInUse(other, versions.seen) ?? []);
+    const reported = 'seen' in instances ? instances.seen : [];
+    const refusals = all.flatMap((other) => slotInUse(other, versions.seen, reported) ?? []);
     if (refusals.length > 0) return refusals.map(refused);
     if (all.length === 0) return [ok(`${ref.seen} is replaced, and nothing else lives`)];
     return all.map(({ ref: other, usage }) =>
